@@ -53,6 +53,9 @@ class CatalystConfig(Group):
     saturation: Positive = Field(2.0, description="symbol score = 100 (1 - exp(-sum / saturation))")
     coordinated_multiplier: Fraction = Field(0.3, description="score multiplier of a coordinated narrative")
     max_tickers: Count = Field(8, description="an article naming more tickers is a round-up and moves none of them")
+    extended_pace: Fraction = Field(0.25, description="hours an article ages in one hour of pre-market or after-hours")
+    closed_pace: Fraction = Field(0.0, description="hours an article ages in one hour while the market is closed")
+    min_relevance: Fraction = Field(0.2, description="an article less about a symbol than this does not score it")
 
 
 class NarrativeConfig(Group):

@@ -1,0 +1,1 @@
+"""Whole sessions through the decision core and the exchange: backfills, backtests, parity."""

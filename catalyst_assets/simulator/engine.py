@@ -1,0 +1,285 @@
+"""Time and matching: the part of the exchange that moves.
+
+Belongs here: advancing the clock, matching resting orders over complete bars, immediate fills, expiry and the life of order
+groups. Does not belong here: requests and questions (``exchange``), fill prices (``matching``), bookkeeping (``ledger``).
+
+Resting orders are matched when a base bar is complete, in one fixed sequence, so results depend on when orders were sent and
+never on how often somebody looked. A marketable order fills at once against the tape just after its submission, up to the
+volume cap of the bar under way; its remainder rests. Fills carry the instant at which they became known (submission or end of
+bar): an activity never appears with a time earlier than an answer already given.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from catalyst_assets.simulator.groups import arm_exits, exits_of, group_of, sibling_exits
+from catalyst_assets.simulator.ledger import Ledger
+from catalyst_assets.simulator.market import Bar, Hours, MarketView
+from catalyst_assets.simulator.matching import (
+    Budget,
+    Execution,
+    execute_at_market,
+    execute_in_bar,
+    stop_is_hit,
+    volume_cap,
+)
+from catalyst_assets.simulator.orders import ENTRY, STOP_LOSS, TAKE_PROFIT, ExchangeConfig, Order
+from catalyst_assets.simulator.pricepath import Path, instant, micros, price_path
+from catalyst_assets.simulator.tape import MarketTape
+
+NEW_YORK = ZoneInfo("America/New_York")
+CENT = Decimal("0.01")
+_NAMESPACE = uuid.UUID("6f1c3c0e-5d5a-5b1e-9d3f-0a6f1f7f4c11")
+_WORK_SEQUENCE = {"stop": 0, "market": 1, "limit": 2}
+
+
+class MatchingEngine:
+    """The moving half of :class:`~catalyst_assets.simulator.exchange.Exchange`; not used on its own."""
+
+    def __init__(
+        self,
+        tape: MarketTape,
+        *,
+        start: datetime,
+        starting_cash: Decimal = Decimal("100000"),
+        config: ExchangeConfig | None = None,
+        seed: int = 0,
+        view: MarketView | None = None,
+    ) -> None:
+        self.tape = tape
+        self.view = view or MarketView(tape)
+        self.config = config or ExchangeConfig()
+        self.seed = seed
+        self.account_id = self._uuid("account", 0)
+        self.created_at = start
+        self._now = start
+        self._lock = threading.RLock()
+        self._ledger = Ledger(starting_cash, self._activity_id, fees=self.config.fees)
+        self._orders: dict[str, Order] = {}
+        self._by_client_id: dict[str, str] = {}
+        self._open: dict[str, Order] = {}
+        self._roots: list[Order] = []
+        self._counter = 0
+        self._used: dict[str, tuple[int, int]] = {}
+        self._close_equity: Decimal | None = None
+
+    # ------------------------------------------------------------------------------------------------------------ ids
+
+    def _uuid(self, kind: str, number: int) -> str:
+        return str(uuid.uuid5(_NAMESPACE, f"{self.seed}:{kind}:{number}"))
+
+    def _next_id(self, kind: str) -> str:
+        self._counter += 1
+        return self._uuid(kind, self._counter)
+
+    def _activity_id(self, at: datetime) -> str:
+        local = at.astimezone(NEW_YORK)
+        return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{self._next_id('activity')}"
+
+    # ----------------------------------------------------------------------------------------------------------- time
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held by every method; callers that need several answers about one instant hold it around them."""
+        return self._lock
+
+    @property
+    def now(self) -> datetime:
+        """The instant the exchange stands at."""
+        return self._now
+
+    def advance(self, to: datetime) -> None:
+        """Move to ``to``: match complete bars, expire and activate orders on the way. Raises ``ValueError`` backwards."""
+        with self._lock:
+            if to < self._now:
+                raise ValueError(f"the exchange is at {self._now.isoformat()} and cannot go back to {to.isoformat()}")
+            while (moment := self._next_event(self._now)) <= to:
+                self._now = moment
+                self._happen(moment)
+            self._now = to
+
+    def _next_event(self, after: datetime) -> datetime:
+        hours = self.view.session_for(after)
+        if after < hours.pre_open:
+            upcoming = hours.pre_open
+        else:
+            upcoming = min(edge for edge in hours[2:] if edge > after)
+            if self._open:
+                step = self.tape.step
+                boundary = hours.pre_open + ((after - hours.pre_open) // step + 1) * step
+                upcoming = min(upcoming, boundary)
+        due = [order.cancel_due for order in self._open.values() if order.cancel_due and order.cancel_due > after]
+        return min([upcoming, *due])
+
+    def _happen(self, at: datetime) -> None:
+        self._match_bars_ending(at)
+        for order in list(self._open.values()):
+            if order.cancel_due and order.cancel_due <= at and order.is_open:
+                self._cancel_group(order, at)
+        for order in list(self._open.values()):
+            if order.is_open and order.expires_at is not None and order.expires_at <= at:
+                self._expire(self._root(order), at)
+        hours = self.view.session_for(at - timedelta(microseconds=1))
+        if at == hours.close:
+            self._close_equity = self._ledger.equity(self._mark)
+        if at == self.view.session_for(at).pre_open and self._close_equity is not None:
+            self._ledger.last_equity = self._close_equity.quantize(CENT)
+            self._close_equity = None
+        for order in sorted(self._open.values(), key=lambda order: order.sequence):
+            if order.status == "accepted" and self._may_work(order, at):
+                self._activate(order, at)
+
+    def _may_work(self, order: Order, at: datetime) -> bool:
+        hours = self.view.trading_session(at)
+        if hours is None:
+            return False
+        return order.extended_hours or hours.open <= at < hours.close
+
+    # ------------------------------------------------------------------------------------------------------- matching
+
+    def _budget(self, symbol: str, bar: Bar) -> Budget:
+        cap = volume_cap(bar, self.config)
+        stamp, used = self._used.get(symbol, (-1, 0))
+        return Budget(max(cap - used, 0) if stamp == bar.ts else cap, cap)
+
+    def _spend(self, symbol: str, bar: Bar, qty: int) -> None:
+        stamp, used = self._used.get(symbol, (-1, 0))
+        self._used[symbol] = (bar.ts, qty + (used if stamp == bar.ts else 0))
+
+    def _match_bars_ending(self, at: datetime) -> None:
+        start = at - self.tape.step
+        hours = self.view.session_for(start)
+        if not self._open or start < hours.pre_open:
+            return
+        for symbol in sorted({order.symbol for order in self._open.values() if order.armed}):
+            bar = self.view.bar_at(symbol, start)
+            if bar is not None and bar.ts == micros(start):
+                self._match_symbol(symbol, bar, hours, at)
+
+    def _match_symbol(self, symbol: str, bar: Bar, hours: Hours, at: datetime) -> None:
+        waiting = [order for order in self._open.values() if order.symbol == symbol and order.armed]
+        waiting.sort(key=lambda order: (_WORK_SEQUENCE[order.works_as], order.role == TAKE_PROFIT, order.sequence))
+        for order in waiting:
+            if not (order.is_open and order.armed and self._may_work(order, instant(bar.ts))):
+                continue
+            if order.role == TAKE_PROFIT and order.target_from is not None and order.target_from >= at:
+                continue
+            path = self._path(order, bar, hours)
+            if path is None:
+                continue
+            execution = execute_in_bar(order, path, bar, self._budget(symbol, bar), self.config)
+            if execution is not None:
+                self._apply(order, execution, bar, at)
+                if order.role == ENTRY and order.status == "filled":
+                    self._stop_in_entry_bar(order, path, bar, at)
+
+    def _path(self, order: Order, bar: Bar, hours: Hours) -> Path | None:
+        """The part of the bar the order was there for and trading was not halted; ``None`` when nothing is left of it."""
+        start, end = instant(bar.ts), instant(bar.ts) + self.tape.step
+        begin = max(start, order.active_from or start)
+        bars = self.view.session_bars(hours.session)
+        for halt in bars.halts.get(order.symbol, ()) if bars else ():
+            if halt.start <= begin < halt.end:
+                begin = halt.end
+            elif begin < halt.start < end:
+                end = halt.start
+        if begin >= end:
+            return None
+        step = self.tape.step
+        return price_path(bar.open, bar.high, bar.low, bar.close, (begin - start) / step, (end - start) / step)
+
+    def _stop_in_entry_bar(self, entry: Order, path: Path, bar: Bar, at: datetime) -> None:
+        """A resting entry and its stop touched in one bar: the stop is taken to come after the entry."""
+        for leg in exits_of(entry):
+            if leg.role != STOP_LOSS or not leg.is_open or not stop_is_hit(leg, path):
+                continue
+            entered = float(entry.filled_avg_price or 0)
+            after = Path(entered, max(path.high, entered), min(path.low, entered), path.end)
+            execution = execute_in_bar(leg, after, bar, self._budget(leg.symbol, bar), self.config)
+            if execution is not None:
+                self._apply(leg, execution, bar, at)
+
+    def _apply(self, order: Order, execution: Execution, bar: Bar, at: datetime) -> None:
+        if execution.triggered and not order.triggered:
+            order.triggered = True
+            order.updated_at = at
+            if order.status == "held":
+                order.status = "new"
+            for sibling in sibling_exits(order, self._orders):
+                self._finish(sibling, "canceled", at)
+        if execution.qty:
+            self._spend(order.symbol, bar, execution.qty)
+            self._fill(order, execution.qty, execution.price, at)
+
+    def _fill(self, order: Order, qty: int, price: Decimal, at: datetime) -> None:
+        order.filled_qty += qty
+        order.filled_notional += price * qty
+        order.updated_at = at
+        order.status = "filled" if order.remaining == 0 else "partially_filled"
+        if order.status == "filled":
+            order.filled_at = at
+            self._open.pop(order.order_id, None)
+        self._ledger.book_fill(order, qty, price, at, self.view.session_for(at - timedelta(microseconds=1)).session)
+        for sibling in sibling_exits(order, self._orders):
+            if order.remaining == 0:
+                self._finish(sibling, "canceled", at)
+            else:
+                sibling.qty = sibling.filled_qty + order.remaining
+                sibling.updated_at = at
+        if order.role == ENTRY and order.remaining == 0 and order.legs:
+            arm_exits(order, at)
+
+    def _finish(self, order: Order, status: str, at: datetime) -> None:
+        if not order.is_open:
+            return
+        order.status, order.updated_at, order.cancel_due = status, at, None
+        if status == "canceled":
+            order.canceled_at = at
+        elif status == "expired":
+            order.expired_at = at
+        elif status == "replaced":
+            order.replaced_at = at
+        self._open.pop(order.order_id, None)
+
+    def _expire(self, root: Order, at: datetime) -> None:
+        entry_unfinished = root.role == ENTRY and root.is_open
+        for member in group_of(root):
+            self._finish(member, "canceled" if member is not root and entry_unfinished else "expired", at)
+
+    def _activate(self, root: Order, at: datetime) -> None:
+        """The order reaches the venue: it works from now on and fills at once as far as it is marketable."""
+        arrival = at + self.config.latency
+        for member in group_of(root):
+            if member.armed:
+                member.active_from = arrival
+                if member.status in ("accepted", "pending_new"):
+                    member.status = "new"
+                    member.updated_at = at
+        if root.works_as != "stop" and self._may_work(root, arrival) and not self.view.halt_at(root.symbol, arrival):
+            met = self.view.liquidity(root.symbol, arrival)
+            if met is not None:
+                bar, mid = met
+                execution = execute_at_market(root, mid, bar, self._budget(root.symbol, bar), self.config)
+                if execution is not None:
+                    self._apply(root, execution, bar, at)
+        if root.time_in_force == "ioc" and root.is_open:
+            self._cancel_group(root, at)
+
+    def _cancel_group(self, order: Order, at: datetime) -> None:
+        root = self._root(order)
+        for member in group_of(root):
+            self._finish(member, "canceled", at)
+
+    def _root(self, order: Order) -> Order:
+        return self._orders[order.parent_id] if order.parent_id else order
+
+    def _mark(self, symbol: str) -> Decimal | None:
+        price = self.view.last_price(symbol, self._now)
+        if price is None:
+            return None
+        return Decimal(str(round(price, 2 if price >= 1 else 4)))

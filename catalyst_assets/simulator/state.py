@@ -1,0 +1,129 @@
+"""Everything the simulator's routes share: tape, exchange, clock, faults, limits, keys.
+
+Belongs here: the one object behind the HTTP interfaces, and what every request goes through (time moves, fault, limit).
+Does not belong here: any vendor's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from catalyst_assets.simulator.clock import SimulatedClock
+from catalyst_assets.simulator.exchange import Exchange
+from catalyst_assets.simulator.faults import Faults, Handler, answer_with
+from catalyst_assets.simulator.limits import RateLimiter, Standing
+from catalyst_assets.simulator.market import MarketView
+from catalyst_assets.simulator.orders import ExchangeRefusal
+from catalyst_assets.simulator.tape import MarketTape, WireArticle
+from catalyst_assets.simulator.wire import refused
+
+Texts = tuple[str, str, datetime]
+"""Headline, summary and time of the last update of an article, as they read at an instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the simulated customer has paid for (the free plans)."""
+
+    sip_delay: timedelta = timedelta(minutes=15)
+    """Alpaca Basic: SIP data younger than this is refused."""
+    newsapi_delay: timedelta = timedelta(hours=24)
+    newsapi_history: timedelta = timedelta(days=30)
+    newsapi_results: int = 100
+
+
+@dataclass(slots=True)
+class Simulation:
+    """The shared state of one simulator process."""
+
+    tape: MarketTape
+    exchange: Exchange
+    clock: SimulatedClock
+    key: str
+    secret: str
+    plan: Plan = field(default_factory=Plan)
+    faults: Faults = field(default_factory=Faults)
+    limiter: RateLimiter = field(init=False)
+    _wires: dict[str, list[tuple[datetime, WireArticle]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.limiter = RateLimiter(lambda: self.clock.now().timestamp())
+
+    @property
+    def view(self) -> MarketView:
+        """The tape as it reads at an instant."""
+        return self.exchange.view
+
+    def tick(self) -> datetime:
+        """Bring the exchange up to the clock; the instant it now stands at."""
+        with self.exchange.lock:
+            now = max(self.clock.now(), self.exchange.now)
+            self.exchange.advance(now)
+            return now
+
+    def wire(self, provider: str) -> list[tuple[datetime, WireArticle]]:
+        """Articles ``provider`` ever serves with the instant from which it does, oldest first."""
+        known = self._wires.get(provider)
+        if known is None:
+            known = [(a.visible[provider], a) for a in self.tape.articles() if provider in a.visible]
+            known.sort(key=lambda item: (item[0], item[1].article_id))
+            self._wires[provider] = known
+        return known
+
+    def route(
+        self,
+        vendor: str,
+        handler: Handler,
+        *,
+        limited: Callable[[Standing], Response],
+        refuse: Callable[[Request], Response | None],
+        headers: str = "",
+    ) -> Handler:
+        """A vendor's endpoint: authenticate, move time, apply fault and rate limit, then ``handler``.
+
+        ``refuse`` answers a request without valid credentials (it does not count against the limit); ``headers`` is the prefix
+        of the rate headers, empty when the vendor sends none.
+        """
+
+        async def endpoint(request: Request) -> Response:
+            fault = self.faults.take(vendor)
+            standing = Standing(True, 0, 0, 0)
+
+            async def healthy(inner: Request) -> Response:
+                nonlocal standing
+                denied = refuse(inner)
+                if denied is not None:
+                    return denied
+                standing = self.limiter.count(vendor)
+                if not standing.allowed:
+                    return limited(standing)
+                self.tick()
+                try:
+                    return await handler(inner)
+                except ExchangeRefusal as error:
+                    return refused(error)
+
+            response = await answer_with(fault, request, healthy, lambda: limited(self.limiter.count(vendor)))
+            if headers:
+                response.headers[f"{headers}-Limit"] = str(standing.limit)
+                response.headers[f"{headers}-Remaining"] = str(standing.remaining)
+                response.headers[f"{headers}-Reset"] = str(standing.reset)
+            return response
+
+        return endpoint
+
+
+def visible_articles(
+    state: Simulation, provider: str, now: datetime, delay: timedelta = timedelta(0)
+) -> Iterator[tuple[WireArticle, Texts]]:
+    """Articles ``provider`` serves at ``now`` as they read then, oldest first; ``delay`` holds each back after publication."""
+    for visible, article in state.wire(provider):
+        if visible > now:
+            break
+        if article.published_at + delay <= now:
+            yield article, article.version_at(now)

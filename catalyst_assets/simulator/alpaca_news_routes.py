@@ -42,7 +42,9 @@ class NewsRoutes:
         refuse = credentials_checker(self.state, "forbidden.")
 
         def route(path: str, handler: Any) -> Route:
-            guarded = self.state.route("alpaca", handler, limited=rate_limited, refuse=refuse, headers="X-RateLimit")
+            guarded = self.state.route(
+                "alpaca", handler, limited=rate_limited, refuse=refuse, headers="X-RateLimit", plan="alpaca_data"
+            )
             return Route(PREFIX + path, guarded, methods=["GET"])
 
         return [

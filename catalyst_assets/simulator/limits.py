@@ -1,8 +1,8 @@
 """Rate limits of the simulated vendors.
 
 Belongs here: counting requests in windows of real or simulated time. Does not belong here: the vendor's words when a limit is
-reached (its routes). Limits per minute run on real time by default, so an accelerated day is not starved; caps per day run on
-simulated time, so a played day has exactly one day's calls.
+reached (its routes). Windows run on simulated time by default: a vendor lives in the market's time, so an accelerated day is not
+starved, a played day has exactly one day's calls, and the same requests meet the same refusals in every run.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ class Limit:
 
     count: int
     seconds: int
-    clock: str = "wall"
+    clock: str = "simulated"
 
 
 MINUTE, HALF_DAY, DAY = 60, 43_200, 86_400
 
 DEFAULT_LIMITS: dict[str, tuple[Limit, ...]] = {
     "alpaca": (Limit(200, MINUTE),),
-    "finnhub": (Limit(60, MINUTE), Limit(30, 1)),
-    "alphavantage": (Limit(25, DAY, "simulated"),),
-    "newsapi": (Limit(100, DAY, "simulated"), Limit(50, HALF_DAY, "simulated")),
+    "alpaca_data": (Limit(200, MINUTE),),
+    "finnhub": (Limit(60, MINUTE),),
+    "alphavantage": (Limit(25, DAY),),
+    "newsapi": (Limit(100, DAY), Limit(50, HALF_DAY)),
     "yahoo": (Limit(120, MINUTE),),
 }
-"""The free plans. Alpha Vantage's extra "one per second" is left out: add ``Limit(1, 1)`` to have it."""
+"""The free plans; Alpaca counts trading and market data (news and screener with it) separately. Limits per second (Alpha Vantage 1,
+Finnhub 30) are left out, because a simulated second is no real one: add ``Limit(30, 1, "wall")`` to have them."""
 
 
 @dataclass(frozen=True, slots=True)

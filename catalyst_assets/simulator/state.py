@@ -83,11 +83,13 @@ class Simulation:
         limited: Callable[[Standing], Response],
         refuse: Callable[[Request], Response | None],
         headers: str = "",
+        plan: str = "",
     ) -> Handler:
         """A vendor's endpoint: authenticate, move time, apply fault and rate limit, then ``handler``.
 
         ``refuse`` answers a request without valid credentials (it does not count against the limit); ``headers`` is the prefix
-        of the rate headers, empty when the vendor sends none.
+        of the rate headers, empty when the vendor sends none; ``plan`` names the limit to count against (the vendor's own name when
+        empty).
         """
 
         async def endpoint(request: Request) -> Response:
@@ -99,7 +101,7 @@ class Simulation:
                 denied = refuse(inner)
                 if denied is not None:
                     return denied
-                standing = self.limiter.count(vendor)
+                standing = self.limiter.count(plan or vendor)
                 if not standing.allowed:
                     return limited(standing)
                 self.tick()
@@ -108,7 +110,7 @@ class Simulation:
                 except ExchangeRefusal as error:
                     return refused(error)
 
-            response = await answer_with(fault, request, healthy, lambda: limited(self.limiter.count(vendor)))
+            response = await answer_with(fault, request, healthy, lambda: limited(self.limiter.count(plan or vendor)))
             if headers:
                 response.headers[f"{headers}-Limit"] = str(standing.limit)
                 response.headers[f"{headers}-Remaining"] = str(standing.remaining)

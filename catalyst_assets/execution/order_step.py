@@ -195,6 +195,11 @@ def risk_context(
         halted=station.halted(symbols),
         quotes=station.raw_quotes(symbols),
         exposures=_exposures(station, book),
+        ended_stories=tuple(
+            trade.narrative_id
+            for trade in book.trades.values()
+            if trade.narrative_id and trade.session == book.session and trade.status == "closed" and trade.filled_qty
+        ),
         orders_today=len(sent),
         orders_last_minute=sum(1 for at in sent if at > minute_ago),
     )

@@ -190,7 +190,7 @@ class RiskConfig(Group):
     position_cap: Fraction = Field(0.20, description="largest position, fraction of equity")
     premarket_position_cap: Fraction = 0.10
     per_trade: Annotated[float, Field(gt=0, le=0.05)] = Field(0.01, description="equity at risk per trade, fraction")
-    per_narrative: Count = 2
+    per_narrative: Count = Field(2, description="positions on one story in a session, those that are over included")
     max_day_loss: Annotated[float, Field(gt=0, le=0.5)] = Field(
         0.03, description="day loss that ends entries and flattens"
     )

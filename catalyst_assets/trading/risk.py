@@ -137,6 +137,8 @@ class RiskContext:
     halted: frozenset[str] = frozenset()
     quotes: Mapping[str, Quote] = field(default_factory=dict)
     exposures: tuple[Exposure, ...] = ()
+    ended_stories: tuple[str, ...] = ()
+    """The narrative of each trade of this session that held shares and is over: a story that was traded twice is traded out."""
     orders_today: int = 0
     orders_last_minute: int = 0
 
@@ -350,6 +352,7 @@ def _exposure_checks(intent: TradeIntent, context: RiskContext, config: RiskConf
         for exposure in context.exposures
         if intent.narrative_id is not None and exposure.narrative_id == intent.narrative_id
     }
+    on_story = len(same_story) + context.ended_stories.count(intent.narrative_id or "")
     loss = -context.day_pnl / context.day_base if context.day_base > 0 else math.inf
     return (
         RiskCheck("halted", "halted" if halted else "trading", "trading", not halted,
@@ -359,8 +362,8 @@ def _exposure_checks(intent: TradeIntent, context: RiskContext, config: RiskConf
                   f"there is already {here.what} in {intent.symbol}" if here else f"nothing is held in {intent.symbol}"),
         RiskCheck("max_positions", held, config.max_positions, held < config.max_positions,
                   f"{held} positions are open or entering; at most {config.max_positions} are allowed"),
-        RiskCheck("narrative", len(same_story), config.per_narrative, len(same_story) < config.per_narrative,
-                  f"{len(same_story)} positions stand on the same story; at most {config.per_narrative} are allowed"),
+        RiskCheck("narrative", on_story, config.per_narrative, on_story < config.per_narrative,
+                  f"{on_story} positions stand or stood today on the same story; at most {config.per_narrative} are allowed"),
         RiskCheck("day_loss", loss if math.isfinite(loss) else None, config.max_day_loss, loss < config.max_day_loss,
                   f"the day's result is {context.day_pnl:+,.2f} USD ({-loss:+.2%}); entries end at -{config.max_day_loss:.2%}"),
     )  # fmt: skip

@@ -242,3 +242,15 @@ def test_no_set_of_allowed_intents_exceeds_any_limit(wanted, equity, loss, lever
     assert not allowed or sum(d.intent.narrative_id == "x" for d in allowed) + len(held) <= max(
         risk.per_narrative, len(held)
     )
+
+
+def test_a_story_that_was_traded_twice_today_is_not_traded_again() -> None:
+    allowed = evaluate([INTENT], replace(CONTEXT, ended_stories=("story", "another")), CONFIG)[0]
+    refused = evaluate([INTENT], replace(CONTEXT, ended_stories=("story", "story")), CONFIG)[0]
+    assert allowed.allowed
+    assert (refused.allowed, refused.rule) == (False, "narrative")
+
+
+def test_a_signal_without_a_story_is_not_counted_against_ended_ones() -> None:
+    intent = replace(INTENT, narrative_id=None)
+    assert evaluate([intent], replace(CONTEXT, ended_stories=("story", "story")), CONFIG)[0].allowed

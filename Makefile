@@ -16,6 +16,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@echo "installing the locked dependencies into $(VENV) (once, about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/catalyst env --write >/dev/null
 	@touch $@
 
 demo: $(STAMP)

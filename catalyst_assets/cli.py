@@ -351,9 +351,10 @@ def demo(
     symbols: Annotated[int, typer.Option(help="common stocks in the market")] = 80,
 ) -> None:
     """Play a whole simulated market day through the Dagster job and tell what happened."""
+    from catalyst_assets.definitions import build_definitions
     from catalyst_assets.orchestration.demo import run_demo
 
-    raise typer.Exit(run_demo(_settings(), seed=seed, session=_day(session), symbols=symbols) or 0)
+    raise typer.Exit(run_demo(_settings(), build_definitions, seed=seed, session=_day(session), symbols=symbols) or 0)
 
 
 @app.command()
@@ -373,9 +374,41 @@ def replay(
     name: Annotated[str | None, typer.Option(help="scenario; replay:<session> when not given")] = None,
 ) -> None:
     """Run a recorded day (see: catalyst import) through the same assets with the in-process exchange."""
+    from catalyst_assets.definitions import build_definitions
     from catalyst_assets.orchestration.replay import run_replay
 
-    raise typer.Exit(run_replay(_settings(), session=session.date(), scenario=name) or 0)
+    raise typer.Exit(run_replay(_settings(), build_definitions, session=session.date(), scenario=name) or 0)
+
+
+@app.command()
+def report(
+    session: Session = None,
+    scenario: Annotated[str, typer.Option(help="live, or the name of a replay")] = "live",
+    picture: Annotated[Path | None, typer.Option(help="also draw it as a PNG")] = None,
+) -> None:
+    """What happened on a day: articles, funnel, candidates, signals, trades, learning, timings; from stored rows alone."""
+    from catalyst_assets.reporting.console import show
+    from catalyst_assets.reporting.day import gather, latest_session
+    from catalyst_assets.reporting.picture import draw
+
+    database = _database(_settings())
+    day = _day(session) or latest_session(database, scenario)
+    if day is None:
+        typer.echo(f"error: nothing is stored for scenario {scenario!r} yet; try: catalyst demo", err=True)
+        raise typer.Exit(1)
+    gathered = gather(database, day, scenario)
+    show(gathered, out, picture=str(draw(gathered, picture)) if picture else None)
+
+
+@app.command()
+def ui(
+    port: Annotated[int | None, typer.Option(help="port on 127.0.0.1")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="nothing can be changed from it")] = False,
+) -> None:
+    """The Dagster web UI alone, on what is stored."""
+    from catalyst_assets.orchestration.ui import run_ui
+
+    run_ui(_settings(), port=port, read_only=read_only)
 
 
 @app.command()

@@ -5,7 +5,8 @@ Belongs here: layout and wording. Does not belong here: the numbers (``day.py``)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,19 +20,24 @@ from rich.text import Text
 from catalyst_assets.reporting.day import STAGES, DayReport
 
 NEW_YORK = "America/New_York"
+WIDE = 140
+"""Columns of a terminal from which the whole tables are shown."""
+NARROW_PROSE = 44
+"""Characters of a headline or a sentence shown on a narrower one."""
 
 
 def show(report: DayReport, console: Console, *, truth: pd.DataFrame | None = None, picture: str | None = None) -> None:
     """Print the whole report. ``truth`` (columns outlet, reliability) adds a simulated market's planted reliabilities."""
     console.rule(f"[bold]{report.session:%A %d %B %Y}[/] · {report.scenario}")
+    width = console.width
     for part in (
-        _collection(report),
-        _funnel(report),
-        _candidates(report),
-        _signals(report),
-        _trades(report),
-        _sources(report, truth),
-        _timings(report),
+        _collection(report, width),
+        _funnel(report, width),
+        _candidates(report, width),
+        _signals(report, width),
+        _trades(report, width),
+        _sources(report, truth, width),
+        _timings(report, width),
     ):
         if part is not None:
             console.print(part)
@@ -40,153 +46,175 @@ def show(report: DayReport, console: Console, *, truth: pd.DataFrame | None = No
         console.print(f"picture: [bold]{picture}[/]")
 
 
-def _table(title: str, *columns: str, numbers: tuple[str, ...] = ()) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    return table
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """``number``: right-aligned; ``wide``: left out on a narrow terminal; ``prose``: may be cut, all other columns are shown whole."""
+
+    name: str
+    number: bool = False
+    wide: bool = False
+    prose: bool = False
 
 
-def _collection(report: DayReport) -> Table | None:
+class _Grid:
+    """A table whose less important columns leave when the terminal is narrow."""
+
+    def __init__(self, title: str, columns: Sequence[_Column], width: int) -> None:
+        self._kept = [index for index, column in enumerate(columns) if width >= WIDE or not column.wide]
+        self._prose = {index for index, column in enumerate(columns) if column.prose and width < WIDE}
+        self.table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in (columns[index] for index in self._kept):
+            self.table.add_column(
+                column.name,
+                justify="right" if column.number else "left",
+                no_wrap=not column.prose,
+                overflow="ellipsis",
+            )
+
+    def add(self, *cells: str | Text) -> None:
+        self.table.add_row(*(self._cut(cells[index], index) for index in self._kept))
+
+    def _cut(self, cell: str | Text, index: int) -> str | Text:
+        """Prose on a narrow terminal: its beginning on one line rather than all of it on five."""
+        if index not in self._prose:
+            return cell
+        text = cell if isinstance(cell, Text) else Text(cell)
+        text.truncate(NARROW_PROSE, overflow="ellipsis")
+        return text
+
+
+def _columns(spec: str) -> list[_Column]:
+    """``name`` text, ``name#`` number, ``name~`` prose; a leading ``+`` only on wide terminals; parted by commas."""
+    return [
+        _Column(word.strip("+#~ "), number=word.endswith("#"), wide=word.startswith("+"), prose=word.endswith("~"))
+        for word in (part.strip() for part in spec.split(","))
+    ]
+
+
+def _collection(report: DayReport, width: int) -> Table | None:
     rows = report.collection
     if rows.empty:
         if report.outlets.empty:
             return None
-        table = _table(
-            "Articles", "outlet", "tier", "articles", "with a catalyst", numbers=("tier", "articles", "with a catalyst")
-        )
+        grid = _Grid("Articles", _columns("outlet, tier#, articles#, with a catalyst#"), width)
         for row in report.outlets.head(12).itertuples():
-            table.add_row(row.source, _whole(row.tier), str(row.articles), str(row.with_catalyst))
-        return table
-    numbers = (
-        "requests",
-        "fetched",
-        "new",
-        "duplicates",
-        "edits",
-        "refused",
-        "failures",
-        "median delay",
-        "median call",
-    )
-    table = _table("Articles by vendor", "vendor", *numbers, numbers=numbers)
+            grid.add(row.source, _whole(row.tier), str(row.articles), str(row.with_catalyst))
+        return grid.table
+    spec = "vendor, +requests#, +fetched#, new#, duplicates#, edits#, refused#, failures#, +waits#, median delay#, +median call#"
+    grid = _Grid("Articles by vendor", _columns(spec), width)
     for row in rows.itertuples():
-        table.add_row(
+        grid.add(
             row.provider, str(row.requests), str(row.fetched), str(row.inserted), str(row.duplicates), str(row.revisions),
-            str(row.quarantined), str(row.failures), _duration(row.median_delay_s), f"{row.median_ms:,.0f} ms",
+            str(row.quarantined), str(row.failures), str(row.waits), _duration(row.median_delay_s), f"{row.median_ms:,.0f} ms",
         )  # fmt: skip
-    return table
+    return grid.table
 
 
-def _funnel(report: DayReport) -> Table | None:
+def _funnel(report: DayReport, width: int) -> Table | None:
     funnel = report.funnel
     if funnel.empty:
         return None
-    table = _table("Funnel (symbols a cycle)", "", *STAGES, numbers=STAGES)
-    table.add_row("median", *(f"{funnel[stage].median():.0f}" for stage in STAGES))
-    table.add_row("most", *(str(funnel[stage].max()) for stage in STAGES))
+    grid = _Grid("Funnel (symbols a cycle)", _columns(", " + ", ".join(f"{stage}#" for stage in STAGES)), width)
+    grid.add("median", *(f"{funnel[stage].median():.0f}" for stage in STAGES))
+    grid.add("most", *(str(funnel[stage].max()) for stage in STAGES))
     for row in report.cuts.head(6).itertuples():
-        table.add_row(
-            Text(f"cut: {row.reason}", style="dim"), *("" if s != row.stage else f"{row.times:,}" for s in STAGES)
-        )
-    return table
+        times = ("" if stage != row.stage else f"{row.times:,}" for stage in STAGES)
+        grid.add(Text(f"cut: {row.reason}", style="dim"), *times)
+    return grid.table
 
 
-def _candidates(report: DayReport) -> Table | None:
+def _candidates(report: DayReport, width: int) -> Table | None:
     if report.candidates.empty:
         return None
-    numbers = ("score", "catalyst", "technical", "move", "rel. vol.", "cycles")
-    table = _table("Candidates at their best, and the headline that moved them",
-                   "symbol", "when", *numbers, "type", "headline", numbers=numbers)  # fmt: skip
+    spec = "symbol, when, score#, +catalyst#, +technical#, move#, +rel. vol.#, +cycles#, +type, headline~"
+    grid = _Grid("Candidates at their best, and the headline that moved them", _columns(spec), width)
     for row in report.candidates.head(10).itertuples():
-        table.add_row(
-            _arrow(row.direction) + f" {row.symbol}", _clock(row.decision_time), f"{row.combined_score:.0f}", f"{row.catalyst_score:.0f}",
-            f"{row.technical_score:.0f}", _percent(row.change_pct), _ratio(row.relative_volume), str(row.cycles),
-            row.catalyst_type.replace("_", " "), row.headline,
+        grid.add(
+            _arrow(row.direction) + f" {row.symbol}", _clock(row.decision_time), f"{row.combined_score:.0f}",
+            f"{row.catalyst_score:.0f}", f"{row.technical_score:.0f}", _percent(row.change_pct), _ratio(row.relative_volume),
+            str(row.cycles), row.catalyst_type.replace("_", " "), row.headline,
         )  # fmt: skip
-    return table
+    return grid.table
 
 
-def _signals(report: DayReport) -> Table | None:
+def _signals(report: DayReport, width: int) -> Table | None:
     rows = report.signals
     if rows.empty:
         return None
     counts = rows["status"].value_counts().to_dict()
     sent = int(rows["allowed"].fillna(False).astype(bool).sum())
     title = f"Signals: {len(rows)} ({', '.join(f'{n} {name}' for name, n in counts.items())}); {sent} became orders"
-    numbers = ("confidence", "catalyst", "pattern", "technical", "volume", "entry", "stop", "target", "R/R")
-    table = _table(title, "when", "symbol", *numbers, "decision", numbers=numbers)
+    spec = "when, symbol, confidence#, +catalyst#, +pattern#, +technical#, +volume#, entry#, stop#, target#, +R/R#, decision~"
+    grid = _Grid(title, _columns(spec), width)
     tradeable = rows[rows["status"] == "actionable"]
     chosen = tradeable.sort_values(["allowed", "confidence"], ascending=False, na_position="last").head(10)
     for row in chosen.sort_values("decision_time").itertuples():
         decision = f"ordered {row.qty:.0f}" if row.allowed is True else str(_present(row.risk_message) or "not sent")
-        table.add_row(
+        grid.add(
             _clock(row.decision_time), f"{'▲' if row.direction == 'long' else '▼'} {row.symbol}", f"{row.confidence:.0f}",
             f"{row.catalyst_component:.0f}", f"{row.pattern_component:.0f}", f"{row.technical_component:.0f}",
-            f"{row.volume_component:.0f}", _price(row.entry), _price(row.stop), _price(row.target1), f"{row.reward_risk:.2f}", decision,
+            f"{row.volume_component:.0f}", _price(row.entry), _price(row.stop), _price(row.target1), f"{row.reward_risk:.2f}",
+            decision,
         )  # fmt: skip
     reasons = pd.concat([rows["reject_reason"], rows.loc[rows["allowed"].eq(False), "risk_message"]]).dropna()
-    if len(reasons):
-        general = reasons.astype(str).str.replace(r"-?\d+([.,]\d+)*", "#", regex=True)
-        for reason, times in general.value_counts().head(5).items():
-            table.add_row(Text(f"{times}×", style="dim"), *[""] * (len(numbers) + 1), Text(str(reason), style="dim"))
-    return table
+    general = reasons.astype(str).str.replace(r"-?\d+([.,]\d+)*", "#", regex=True)
+    for reason, times in general.value_counts().head(5).items():
+        grid.add(Text(f"{times}×", style="dim"), *[""] * 10, Text(str(reason), style="dim"))
+    return grid.table
 
 
-def _trades(report: DayReport) -> Table | Text:
+def _trades(report: DayReport, width: int) -> Table | Text:
     rows = report.trades
     if rows.empty:
         return Text("Trades: none\n", style="bold")
     filled = report.filled
     title = f"Trades: {len(filled)} filled of {len(rows)}, net {_money(report.net_pnl)}"
-    numbers = ("shares", "entry", "exit", "P&L", "R", "fees")
-    table = _table(title, "symbol", "in", "out", *numbers, "exit reason", "headline", numbers=numbers)
+    spec = "symbol, in, out, +shares#, entry#, exit#, P&L#, R#, +fees#, exit reason, headline~"
+    grid = _Grid(title, _columns(spec), width)
     for row in filled.itertuples():
         pnl = _present(row.pnl)
-        table.add_row(
+        grid.add(
             f"{'▲' if row.direction == 'long' else '▼'} {row.symbol}", _clock(row.entry_time), _clock(row.exit_time),
             f"{row.filled_qty:.0f}", _price(row.entry_price), _price(row.exit_price),
-            Text(_money(pnl), style="green" if (pnl or 0) > 0 else "red"), _number(row.r_multiple, "{:+.2f}"),
+            Text(_number(pnl, "{:+,.2f}"), style="green" if (pnl or 0) > 0 else "red"), _number(row.r_multiple, "{:+.2f}"),
             _number(row.fees, "{:.2f}"), str(_present(row.exit_reason) or row.status), str(_present(row.headline) or ""),
         )  # fmt: skip
-    return table
+    return grid.table
 
 
-def _sources(report: DayReport, truth: pd.DataFrame | None) -> Table | None:
+def _sources(report: DayReport, truth: pd.DataFrame | None, width: int) -> Table | None:
     rows = report.sources
     if rows.empty:
         return None
-    numbers = ["tier", "articles", "learned", "90 % interval"] + (["planted"] if truth is not None else [])
-    table = _table(
-        "Source reliability learned (used from the next session on)", "source", *numbers, numbers=tuple(numbers)
-    )
-    planted: Mapping[str, float] = (
-        dict(zip(truth["outlet"], truth["reliability"], strict=True)) if truth is not None else {}
-    )
+    spec = "source, tier#, articles#, learned#, 90 % interval#" + (", planted#" if truth is not None else "")
+    grid = _Grid("Source reliability learned (used from the next session on)", _columns(spec), width)
+    planted: Mapping[str, float] = {}
+    if truth is not None:
+        planted = dict(zip(truth["outlet"], truth["reliability"], strict=True))
     for row in rows.head(16).itertuples():
-        cells = [
-            row.source,
-            _whole(row.source_tier),
-            str(row.articles),
-            f"{row.accuracy:.2f}",
-            f"{row.low:.2f} … {row.high:.2f}",
-        ]
+        cells = [row.source, _whole(row.source_tier), str(row.articles), f"{row.accuracy:.2f}"]
+        cells.append(f"{row.low:.2f} … {row.high:.2f}")
         if truth is not None:
             cells.append(_number(planted.get(row.source), "{:.2f}"))
-        table.add_row(*cells)
-    return table
+        grid.add(*cells)
+    if truth is not None:
+        grid.table.caption = (
+            "learned: share of articles the price agreed with; planted: share of the outlet's scoops that are true"
+        )
+    return grid.table
 
 
-def _timings(report: DayReport) -> Table | None:
+def _timings(report: DayReport, width: int) -> Table | None:
     rows = report.stage_timings
     if rows.empty:
         return None
     finished = report.cycles[report.cycles["status"] == "finished"]
-    title = f"{len(finished)} cycles, median {finished['wall_ms'].median() / 1000:.2f} s, worst {finished['wall_ms'].max() / 1000:.2f} s"
-    table = _table(title, "stage", "median ms", "worst ms", "share", numbers=("median ms", "worst ms", "share"))
+    seconds = finished["wall_ms"] / 1000
+    title = f"{len(finished)} cycles, median {seconds.median():.2f} s, worst {seconds.max():.2f} s"
+    grid = _Grid(title, _columns("stage, median ms#, worst ms#, share#"), width)
     for row in rows.itertuples():
-        table.add_row(row.stage, f"{row.median_ms:,.0f}", f"{row.worst_ms:,.0f}", f"{row.share:.0%}")
-    return table
+        grid.add(row.stage, f"{row.median_ms:,.0f}", f"{row.worst_ms:,.0f}", f"{row.share:.0%}")
+    return grid.table
 
 
 def _bottom_line(report: DayReport) -> Panel:

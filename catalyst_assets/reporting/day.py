@@ -20,7 +20,8 @@ _QUERIES: Mapping[str, str] = {
     "collection": """
         select provider, sum(requests)::int requests, sum(fetched)::int fetched, sum(inserted)::int inserted,
                sum(duplicates)::int duplicates, sum(revisions)::int revisions, sum(quarantined)::int quarantined,
-               count(error)::int failures,
+               count(error) filter (where error not like 'budget: %')::int failures,
+               count(error) filter (where error like 'budget: %')::int waits,
                percentile_cont(0.5) within group (order by median_delay_s) median_delay_s,
                percentile_cont(0.5) within group (order by duration_ms) median_ms
         from news_collection_stats where session = :session group by provider order by inserted desc, provider""",
@@ -142,3 +143,11 @@ def gather(database: Database, session: date, scenario: str) -> DayReport:
         name: database.read(sql, {k: v for k, v in params.items() if f":{k}" in sql}) for name, sql in _QUERIES.items()
     }
     return DayReport(session=session, scenario=scenario, **frames)
+
+
+def latest_session(database: Database, scenario: str) -> date | None:
+    """The newest session with a cycle in ``scenario``, ``None`` when there is none."""
+    found: date | None = database.scalar(
+        "select max(session) from trading_cycles where scenario = :scenario", {"scenario": scenario}
+    )
+    return found

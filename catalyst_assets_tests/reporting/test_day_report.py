@@ -97,7 +97,7 @@ def test_the_report_shows_headline_trade_reason_and_planted_reliability(database
     text = io.StringIO()
     show(report, Console(file=text, width=200), truth=truth)
     shown = text.getvalue()
-    for expected in ("Acme beats estimates", "target1", "+149.75 USD", "0.91", "ordered 100", "finnhub", "news_raw"):
+    for expected in ("Acme beats estimates", "target1", "0.91", "ordered 100", "+149.75", "finnhub", "news_raw"):
         assert expected in shown
     assert draw(report, tmp_path / "day.png", truth=truth).stat().st_size > 20_000
 

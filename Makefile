@@ -44,6 +44,6 @@ clean:
 # Versions and hashes, no addresses.
 lock:
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --no-header --no-annotate --quiet --output-file requirements.lock
+	    --no-emit-find-links --no-header --no-annotate --no-strip-extras --quiet --output-file requirements.lock
 	uv pip compile pyproject.toml --extra build --extra dev --extra bench --universal --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-dev.lock
+	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-strip-extras --quiet --output-file requirements-dev.lock

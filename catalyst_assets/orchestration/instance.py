@@ -14,10 +14,12 @@ directory, so after :func:`write_dotenv` (``catalyst env --write``) they need no
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import dagster as dg
 from dagster._serdes import ConfigurableClassData
@@ -43,13 +45,16 @@ class CatalystStorage(DagsterPostgresStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
         from catalyst_assets.storage.embedded import service_urls
 
-        storage = cls(postgres_url=service_urls(load_settings()).dagster_url, inst_data=inst_data)
+        storage = cls(postgres_url=_unhurried(service_urls(load_settings()).dagster_url), inst_data=inst_data)
         # By default every statement opens a connection of its own: 540 of them in one cycle, five seconds on two cores. This is
         # Dagster's own switch to a kept connection; run processes are spawned, never forked, so none is shared.
         for part in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
             part.optimize_for_webserver(
                 statement_timeout=STATEMENT_MS, pool_recycle=RECYCLE_SECONDS, max_overflow=MOST_CONNECTIONS
             )
+        # Asked for every event whether a table of the schema is there: the answer does not change while a process lives.
+        log: Any = storage.event_log_storage
+        log.has_table = functools.cache(log.has_table)
         return storage
 
     # Run, event and schedule storage are parts of this one: Dagster is told to make this class again in a run process, never
@@ -65,6 +70,14 @@ class CatalystStorage(DagsterPostgresStorage):
     @property
     def schedule_storage_data(self) -> ConfigurableClassData | None:
         return None
+
+
+def _unhurried(url: str) -> str:
+    """``url`` with commits that do not wait for the disk: a crash of the server may lose Dagster's last events, never make them wrong.
+    Our own tables (journal, trades) keep the full guarantee."""
+    parts = urlsplit(url)
+    query = [*parse_qsl(parts.query), ("options", "-c synchronous_commit=off")]
+    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 
 
 def config_source() -> Path:

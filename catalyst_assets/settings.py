@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     newsapi_key: SecretStr = Field(NO_SECRET, validation_alias="NEWSAPI_KEY", description="NewsAPI key")
     newsapi_url: HttpUrl = Field("", validation_alias="NEWSAPI_URL", description="empty: the real one")
     yahoo_enabled: bool = Field(
-        True, validation_alias="CATALYST_YAHOO", description="Yahoo as a fallback for lists and bars"
+        True, validation_alias="CATALYST_YAHOO", description="Yahoo as a stand-in for the list of most active stocks"
     )
     yahoo_url: HttpUrl = Field("", validation_alias="YAHOO_URL", description="empty: the real one")
 

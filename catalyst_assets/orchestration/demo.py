@@ -101,7 +101,7 @@ def run_demo(
         _show_figures(
             console, Figures(timings, day_run.cycles, _peak_mib(resource.RUSAGE_SELF), sandbox.simulator_mib())
         )
-        _show_next(console, settings, sandbox)
+        _show_next(console, sandbox)
         close_connections()
     return _verdict(console, report)
 
@@ -234,11 +234,11 @@ def _show_figures(console: Console, figures: Figures) -> None:
     )
 
 
-def _show_next(console: Console, settings: Settings, sandbox: Sandbox) -> None:
-    name = sandbox.settings.database_name
+def _show_next(console: Console, sandbox: Sandbox) -> None:
+    inside = sandbox.selector()
     console.print(
-        f"Where to look next: [bold]CATALYST_DATABASE={name} catalyst ui[/] shows this day's runs, assets and checks on "
-        f"127.0.0.1:{settings.ui_port}; [bold]CATALYST_DATABASE={name} catalyst report[/] prints this again; "
+        f"Where to look next: [bold]{inside} catalyst ui[/] shows this day's runs, assets and checks on "
+        f"127.0.0.1:{sandbox.settings.ui_port}; [bold]{inside} catalyst report[/] prints this again; "
         "[bold]make dev[/] runs the system on a running clock."
     )
 

@@ -27,7 +27,7 @@ import psycopg2
 import requests
 from psycopg2 import sql
 
-from catalyst_assets.settings import Settings, load_settings
+from catalyst_assets.settings import Settings, load_settings, mask_url
 from catalyst_assets.storage.embedded import EmbeddedServices
 from catalyst_assets.storage.embedded_postgres import free_port
 
@@ -111,6 +111,12 @@ class Sandbox:
             return psutil.Process(self.process.pid).memory_info().rss / 2**20
         except psutil.NoSuchProcess:
             return 0.0
+
+    def selector(self) -> str:
+        """The variable that points another command into this sandbox, as one types it before the command."""
+        if self.settings.database_url:
+            return f"DATABASE_URL={mask_url(self.settings.database_url)}"
+        return f"CATALYST_DATABASE={self.settings.database_name}"
 
     def close(self) -> None:
         """Stop the simulator: politely, then not."""

@@ -9,7 +9,7 @@ WORKDIR /opt/catalyst
 COPY requirements.lock ./
 RUN python -m pip install --require-hashes -r requirements.lock
 
-COPY pyproject.toml README.md LICENSE workspace.yaml ./
+COPY pyproject.toml README.md LICENSE dagster.yaml workspace.yaml ./
 COPY sql ./sql
 COPY catalyst_assets ./catalyst_assets
 RUN python -m pip install --no-deps --no-build-isolation . \

@@ -1,21 +1,19 @@
-"""Speed of patterns, indicators and signals: target and measured, best and median of several runs on this machine.
+"""Speed of patterns, indicators and signals.
 
-``python benchmarks/bench_market.py`` prints the table; :func:`run` returns its rows. Bars are made from a seed; building the
-longer timeframes is not part of the measured time, as the pipeline keeps them.
+Belongs here: the pure part of a decision. Does not belong here: reading and saving. Bars are made from a seed; building the longer
+timeframes is not part of the measured time, as the pipeline keeps them.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.figures import Figure, Tell, figure, silent, timed
 from catalyst_assets.trading import bars as bar_rules
 from catalyst_assets.trading import indicators, patterns, signals
 from catalyst_assets.trading.calendar import NEW_YORK, TradingCalendar
@@ -74,27 +72,9 @@ def _joined(parts: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
     return {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
 
 
-def _measure(what: str, target_ms: float, work: Callable[[], Any]) -> dict[str, Any]:
-    work()
-    taken = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        work()
-        taken.append(1000 * (time.perf_counter() - start))
-    median = statistics.median(taken)
-    return {
-        "what": what,
-        "target": f"< {target_ms:g} ms",
-        "measured": f"{median:.1f} ms",
-        "target_ms": target_ms,
-        "median_ms": median,
-        "best_ms": min(taken),
-        "passed": median < target_ms,
-    }
-
-
-def run() -> list[dict[str, Any]]:
-    """The rows of the table: ``what, target, measured, target_ms, median_ms, best_ms, passed``."""
+def run(_: Path | None = None, tell: Tell = silent) -> list[Figure]:
+    """The figures of patterns, indicators and signals."""
+    tell("making bars")
     day = symbol_day()
     times = CALENDAR.decision_times(SESSION, CONFIG.cycle)
     one = times[100:101]
@@ -103,36 +83,29 @@ def run() -> list[dict[str, Any]]:
     five = _joined([symbol_day(name, n) for n, name in enumerate(names[:5])])
     inputs = _signal_inputs(five, one)
     aligned = patterns.align(patterns.detect(day, one, CONFIG), inputs["candidates"], None, CONFIG)
+    all_day = f"all {len(times)} decisions of the day"
+
+    def measured(what: str, target: float, work: Callable[[], Any], *, extra: bool = False) -> Figure:
+        tell(what)
+        return figure(what, target, timed(work, RUNS)[0], extra=extra)
+
     return [
-        _measure(
-            "patterns: 13 x 5 timeframes, one symbol-day of minutes, one decision",
-            20,
-            lambda: patterns.detect(day, one, CONFIG),
+        measured(
+            "patterns: 13 x 5 timeframes, one symbol-day of minutes", 0.020, lambda: patterns.detect(day, one, CONFIG)
         ),
-        _measure(
-            f"patterns: the same, all {len(times)} decisions of the day",
-            20,
-            lambda: patterns.detect(day, times, CONFIG),
+        measured("indicators: all, 5 timeframes, one symbol-day", 0.060, lambda: indicators.compute(day, one, CONFIG)),
+        measured("signals for 5 candidates", 0.020, lambda: signals.build(**inputs, config=CONFIG, scenario="bench")),
+        measured(f"patterns: {all_day}", 0.020, lambda: patterns.detect(day, times, CONFIG), extra=True),
+        measured(
+            "pattern summary: one symbol", 0.020, lambda: patterns.summarise(aligned, day, one, CONFIG), extra=True
         ),
-        _measure(
-            "pattern summary: one symbol, one decision", 20, lambda: patterns.summarise(aligned, day, one, CONFIG)
-        ),
-        _measure(
-            "indicators: all, 5 timeframes, one symbol-day, one decision",
-            60,
-            lambda: indicators.compute(day, one, CONFIG),
-        ),
-        _measure(
-            f"indicators: the same, all {len(times)} decisions of the day",
-            60,
-            lambda: indicators.compute(day, times, CONFIG),
-        ),
-        _measure(
+        measured(f"indicators: {all_day}", 0.060, lambda: indicators.compute(day, times, CONFIG), extra=True),
+        measured(
             "indicators for the scan: 50 symbols, 5min of 10 sessions",
-            400,
+            0.400,
             lambda: indicators.compute({"5min": wide}, one, CONFIG, timeframes=("5min",)),
+            extra=True,
         ),
-        _measure("signals: 5 candidates", 20, lambda: signals.build(**inputs, config=CONFIG, scenario="bench")),
     ]
 
 
@@ -171,20 +144,3 @@ def _signal_inputs(bars: dict[str, pd.DataFrame], at: pd.DatetimeIndex) -> dict[
         "quotes": quotes.assign(bid=price - 0.01, ask=price + 0.01, bid_size=1.0, ask_size=1.0),
         "states": CALENDAR.states(at),
     }
-
-
-def main() -> int:
-    """Print the table; 1 when a target was missed."""
-    rows = run()
-    table = Table(title="Decision core: patterns, indicators, signals")
-    for heading in ("what", "target", "median", "best", ""):
-        table.add_column(heading, justify="left" if heading == "what" else "right")
-    for row in rows:
-        verdict = "[green]ok[/]" if row["passed"] else "[red]missed[/]"
-        table.add_row(row["what"], row["target"], row["measured"], f"{row['best_ms']:.1f} ms", verdict)
-    Console().print(table)
-    return 0 if all(row["passed"] for row in rows) else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

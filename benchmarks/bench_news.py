@@ -1,21 +1,17 @@
-"""Speed of reading articles, finding stories and scanning: target and measured, best and median of several runs.
+"""Speed of reading articles, finding stories and scanning.
 
-``python benchmarks/bench_news.py`` prints the table; :func:`run` returns its rows. Articles are put together from a seed out of
-invented phrases, no two alike, and the cache of readings is emptied before every run; storing is measured with the database.
+Belongs here: the pure part. Does not belong here: storing (``bench_storage.py``). Articles are put together from a seed out of
+invented phrases, no two alike, and the cache of readings is emptied before every run.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.figures import Figure, Tell, figure, silent, timed
 from catalyst_assets.trading import headlines
 from catalyst_assets.trading.articles import derive_features, mentions, news_id
 from catalyst_assets.trading.calendar import TradingCalendar
@@ -144,36 +140,20 @@ def market(seed: int = 5) -> pd.DataFrame:
     return bars[bars["ts"] < AT[0]].reset_index(drop=True)
 
 
-def _timed(work: Callable[[], Any], runs: int = RUNS) -> tuple[float, float, Any]:
-    """Best and median seconds, and the last result."""
-    taken, result = [], None
-    for _ in range(runs):
-        start = time.perf_counter()
-        result = work()
-        taken.append(time.perf_counter() - start)
-    return min(taken), statistics.median(taken), result
-
-
-def _measure() -> list[tuple[str, float, float, float]]:
-    """Name, target, best and median seconds."""
+def run(_: Path | None = None, tell: Tell = silent) -> list[Figure]:
+    """The figures of reading, scanning and finding stories."""
+    tell("reading 1,000 articles")
     thousand = articles(1000)
-    best, median, _ = _timed(lambda: understand(thousand))
-    rows = [("1,000 articles: identity, features, stories", 1.0, best, median)]
+    reading, _result = timed(lambda: understand(thousand), RUNS)
 
+    tell("scanning 100 symbols")
     told = understand(articles(5000, seed=12))
     bars = market()
     today = bars[bars["ts"] >= CALENDAR.hours(SESSION).pre_open]
     baseline = volume_baseline(bars, CALENDAR.hours(SESSION).session, CALENDAR, CONFIG)
     last = bars.drop_duplicates("symbol", keep="last")
-    quotes = pd.DataFrame(
-        {
-            "decision_time": AT[0],
-            "symbol": last["symbol"],
-            "ts": AT[0],
-            "bid": last["close"] - 0.01,
-            "ask": last["close"] + 0.01,
-        }
-    )
+    quotes = pd.DataFrame({"decision_time": AT[0], "symbol": last["symbol"], "ts": AT[0]})
+    quotes = quotes.assign(bid=last["close"] - 0.01, ask=last["close"] + 0.01)
     universe = pd.DataFrame({"decision_time": AT[0], "symbol": SYMBOLS})
 
     def scanned(history: pd.DataFrame, means: pd.DataFrame | None) -> pd.DataFrame:
@@ -183,30 +163,15 @@ def _measure() -> list[tuple[str, float, float, float]]:
         snapshot["change_pct"] = snapshot["change_pct"].fillna(2.0)
         return scan(universe, scores, snapshot, None, CONFIG)[1]
 
-    best, median, top = _timed(lambda: scanned(today, baseline))
+    scanning, top = timed(lambda: scanned(today, baseline), RUNS)
     if len(top) != CONFIG.scan.selected:
         raise AssertionError(f"the scan selected {len(top)} symbols")
-    rows.append(("scan: 100 symbols, 5,000 articles, top 5", 0.5, best, median))
-    best, median, _ = _timed(lambda: scanned(bars, None), 3)
-    rows.append(("the same with the volume baseline made anew (480,000 bars)", 1.0, best, median))
-    best, median, _ = _timed(lambda: assign(told, CONFIG), 3)
-    rows.append(("stories of 5,000 articles from nothing", 2.0, best, median))
-    return rows
-
-
-def run() -> list[tuple[str, str, float, bool]]:
-    """Name, target as text, median seconds measured, and whether the target was met."""
-    return [(name, f"< {target:g} s", median, median < target) for name, target, _, median in _measure()]
-
-
-def main() -> None:
-    table = Table(title="News: targets and measured")
-    for column in ("what", "target", "best", "median", "met"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    for name, target, best, median in _measure():
-        table.add_row(name, f"< {target:g} s", f"{best:.3f} s", f"{median:.3f} s", "yes" if median < target else "NO")
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()
+    anew, _result = timed(lambda: scanned(bars, None), 3, warm_up=0)
+    tell("finding the stories of 5,000 articles")
+    stories, _result = timed(lambda: assign(told, CONFIG), 3, warm_up=0)
+    return [
+        figure("scan: 100 symbols, 5,000 articles, top 5", 0.5, scanning),
+        figure("1,000 articles: identity, features, stories, without storing", 1.0, reading, extra=True),
+        figure("the scan with the volume baseline made anew (480,000 bars)", 1.0, anew, extra=True),
+        figure("stories of 5,000 articles from nothing", 2.0, stories, extra=True),
+    ]

@@ -360,7 +360,7 @@ def demo(
 @app.command()
 def dev(
     seed: Annotated[int, typer.Option(help="seed of the simulated market")] = 7,
-    speed: Annotated[float, typer.Option(help="simulated seconds per second")] = 1.0,
+    speed: Annotated[float, typer.Option(help="simulated seconds per second")] = 4.0,
 ) -> None:
     """Embedded services, simulator and the Dagster UI on 127.0.0.1, until Ctrl-C."""
     from catalyst_assets.orchestration.dev import run_dev

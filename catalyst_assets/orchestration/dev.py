@@ -71,7 +71,7 @@ def run_dev(
                 sandbox = stack.enter_context(
                     Sandbox.open(settings, "dev", seed=seed, session=hours.session, symbols=symbols, start=start)
                 )
-            log = settings.home / "logs" / "dagster_dev.log"
+            log = settings.home.absolute() / "logs" / "dagster_dev.log"
             with console.status("starting Dagster"):
                 dagster = stack.enter_context(_dagster(sandbox.settings, ui, log))
                 _wait_for_ui(ui, dagster, log)
@@ -217,7 +217,7 @@ def _say(console: Console, sandbox: Sandbox, port: int, speed: float, session: d
         ("assets", f"http://127.0.0.1:{port}/asset-groups"),
         ("runs (a cycle every five simulated minutes)", f"http://127.0.0.1:{port}/runs"),
         ("simulated market", f"{sandbox.settings.simulator_url}/simulator/clock"),
-        ("the day so far", f"CATALYST_DATABASE={sandbox.settings.database_name} catalyst report"),
+        ("the day so far", f"{sandbox.selector()} catalyst report"),
         ("logs", f"{log} and {sandbox.log}"),
     ):
         console.print(f"  {what}: [bold]{where}[/]")

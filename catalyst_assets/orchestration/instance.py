@@ -103,11 +103,15 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def standard_variables(settings: Settings) -> dict[str, str]:
-    """The variables ``dagster`` commands need to share our state: ``DAGSTER_HOME`` and the absolute ``CATALYST_HOME``."""
+    """The variables ``dagster`` commands need to share our state and find our code.
+
+    ``dagster asset`` and ``dagster job`` do not read ``pyproject.toml`` in 1.13, so the module is named (with ``-w`` unset it again).
+    """
     return {
         "DAGSTER_HOME": str(prepare_dagster_home(settings)),
         "CATALYST_HOME": str(settings.home.absolute()),
         "CATALYST_DATABASE": settings.database_name,
+        "DAGSTER_MODULE_NAME": "catalyst_assets.definitions",
     }
 
 

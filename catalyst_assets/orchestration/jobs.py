@@ -11,7 +11,7 @@ from datetime import timedelta
 import dagster as dg
 
 from catalyst_assets.orchestration.assets.trading import BROKER_POOL
-from catalyst_assets.orchestration.cycle import KIND_TAG, CycleRefused
+from catalyst_assets.orchestration.cycle import KIND_TAG, CycleContext, CycleRefused
 from catalyst_assets.orchestration.partitions import SESSIONS
 from catalyst_assets.orchestration.resources import (
     BrokerResource,
@@ -146,9 +146,9 @@ def prune_runs(context: dg.OpExecutionContext) -> None:
     context.add_output_metadata({"deleted runs": deleted})
 
 
-def _live_cycle(context: dg.OpExecutionContext, cycles: CycleResource):  # type: ignore[no-untyped-def]
+def _live_cycle(context: dg.OpExecutionContext, cycles: CycleResource) -> CycleContext:
     try:
-        return cycles.of(context)[-1]
+        return cycles.of(context, at_present=True)[-1]
     except CycleRefused as refusal:
         raise dg.Failure(str(refusal), allow_retries=False) from refusal
 

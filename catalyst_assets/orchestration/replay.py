@@ -14,8 +14,8 @@ from rich.console import Console
 
 from catalyst_assets.orchestration.connections import connections
 from catalyst_assets.orchestration.cycle import KIND_TAG, LIVE, SCENARIO_TAG, TRIGGER_TAG
-from catalyst_assets.orchestration.instance import open_instance
 from catalyst_assets.orchestration.failures import failure_line
+from catalyst_assets.orchestration.instance import open_instance
 from catalyst_assets.orchestration.partitions import NoSuchPartition, partition_key
 from catalyst_assets.reporting.console import show
 from catalyst_assets.reporting.day import gather

@@ -21,7 +21,15 @@ from catalyst_assets.orchestration.connections import (
     current_settings,
     fresh,
 )
-from catalyst_assets.orchestration.cycle import LIVE, RUNS, SCENARIO_TAG, CycleContext, CycleRefused, contexts
+from catalyst_assets.orchestration.cycle import (
+    DECISION_TIME_TAG,
+    LIVE,
+    RUNS,
+    SCENARIO_TAG,
+    CycleContext,
+    CycleRefused,
+    contexts,
+)
 from catalyst_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,11 +134,16 @@ class CycleResource(dg.ConfigurableResource):
     clock: dg.ResourceDependency[ClockResource]
 
     def of(
-        self, context: dg.AssetExecutionContext | dg.OpExecutionContext, *, afterwards: bool = False
+        self,
+        context: dg.AssetExecutionContext | dg.OpExecutionContext,
+        *,
+        afterwards: bool = False,
+        at_present: bool = False,
     ) -> list[CycleContext]:
         """The frames of the run, made by the first stage that asks. Raises :class:`CycleRefused`.
 
-        ``afterwards``: for stages that only look back (see :func:`cycle.contexts`).
+        ``afterwards``: for stages that only look back (see :func:`cycle.contexts`). ``at_present``: for protective work (the watch, the
+        close), which is done for now however late the run that was asked for it begins.
         """
         name = f"{context.run_id}{':afterwards' if afterwards else ''}"
         found = RUNS.get(name)
@@ -141,8 +154,12 @@ class CycleResource(dg.ConfigurableResource):
 
         made = contexts(
             run_id=context.run_id,
-            tags=context.run.tags,
-            partition_keys=list(context.partition_keys) if context.has_partition_key else [],
+            tags={
+                key: value for key, value in context.run.tags.items() if not (at_present and key == DECISION_TIME_TAG)
+            },
+            partition_keys=list(context.partition_keys)
+            if context.has_partition_key or context.has_partition_key_range
+            else [],
             now=self._now(context),
             calendar=TradingCalendar(),
             config=ConfigurationRepository(self.database.get()).load(),
@@ -157,7 +174,7 @@ class CycleResource(dg.ConfigurableResource):
         try:
             return fresh(self.clock.get()).now()
         except ClockUnavailable:
-            if not context.has_partition_key or SCENARIO_TAG in context.run.tags:
+            if not (context.has_partition_key or context.has_partition_key_range) or SCENARIO_TAG in context.run.tags:
                 raise
             return SystemClock().now()
 

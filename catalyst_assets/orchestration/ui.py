@@ -24,7 +24,7 @@ def run_ui(settings: Settings, *, port: int | None = None, read_only: bool = Fal
         f"Dagster UI on [bold]http://127.0.0.1:{chosen}[/] (database {settings.database_name}); Ctrl-C stops it"
     )
     command = [
-        sys.executable, "-m", "dagster_webserver", "--module-name", "catalyst_assets.definitions", "--host", "127.0.0.1",
+        sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1",
         "--port", str(chosen), "--log-level", "warning", *(["--read-only"] if read_only else []),
     ]  # fmt: skip
     os.execve(sys.executable, command, {**os.environ, **standard_variables(settings)})

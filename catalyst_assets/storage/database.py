@@ -84,7 +84,7 @@ class Database:
             pool_pre_ping=True,
             pool_recycle=1800,
             connect_args={
-                "connect_timeout": 5, "application_name": application_name, "keepalives": 1, "keepalives_idle": 30,
+                "connect_timeout": 5, "client_encoding": "utf8", "application_name": application_name, "keepalives": 1, "keepalives_idle": 30,
                 "keepalives_interval": 10, "keepalives_count": 3,
             },
         )  # fmt: skip

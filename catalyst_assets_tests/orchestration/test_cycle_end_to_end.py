@@ -130,6 +130,23 @@ def test_a_late_cycle_is_refused_and_orders_nothing(market: Market) -> None:
     )
 
 
+def test_watching_and_closing_are_done_for_now_however_late(market: Market) -> None:
+    assert failures(market.run(OPEN)) == []
+    now = OPEN + timedelta(minutes=6)
+    requests.post(
+        f"{market.server.base_url}/simulator/clock", json={"now": now.isoformat()}, timeout=10
+    ).raise_for_status()
+    watched = market.definitions.resolve_job_def("watch_positions").execute_in_process(
+        tags={DECISION_TIME_TAG: OPEN.isoformat(), SCENARIO_TAG: "live", KIND_TAG: "watch"}, raise_on_error=False
+    )
+    assert failures(watched) == []
+    assert failures(market.again(OPEN, "close_session", **{KIND_TAG: "close"})) == []
+    held = market.database.scalar(
+        "select count(*) from trade_records where filled_qty > exited_qty and status = 'open'"
+    )
+    assert held == 0, "before the close everything is told to leave"
+
+
 def test_a_session_ends_with_lessons(market: Market) -> None:
     for minutes in (0, 5, 240):
         assert failures(market.run(OPEN + timedelta(minutes=minutes))) == []

@@ -1,0 +1,1 @@
+"""Measured speed of the main job against its targets: ``python -m benchmarks`` (``make bench``)."""

@@ -99,4 +99,7 @@ def _ended(number: int, frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # everything started here has been stopped on the way
+        sys.exit("stopped before all figures were measured; none were kept")

@@ -319,7 +319,15 @@ class Doctor:
             findings.append(
                 Finding("news", "degraded", "no live source works", affects=affects, advice=self.advice("news"))
             )
-        return findings
+        return [*findings, *self._absent()]
+
+    def _absent(self) -> list[Finding]:
+        """Vendors that are not connected, and what to set."""
+        absent = self._opened.vendors.absent
+        return [
+            Finding(f"vendor {name}", "off", "not configured", affects=f"nothing is asked of {name}", advice=advice)
+            for name, advice in sorted(absent.items())
+        ]
 
     def _source(self, source: NewsSource, now: datetime) -> Finding:
         name = f"news {source.name}"

@@ -84,8 +84,8 @@ class Database:
             pool_pre_ping=True,
             pool_recycle=1800,
             connect_args={
-                "connect_timeout": 5, "client_encoding": "utf8", "application_name": application_name, "keepalives": 1, "keepalives_idle": 30,
-                "keepalives_interval": 10, "keepalives_count": 3,
+                "connect_timeout": 5, "client_encoding": "utf8", "application_name": application_name, "keepalives": 1,
+                "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
             },
         )  # fmt: skip
         event.listen(self.engine, "connect", self._on_connect)

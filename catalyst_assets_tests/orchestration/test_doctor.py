@@ -55,6 +55,7 @@ class World:
         )  # fmt: skip
         self.market_data = SimpleNamespace(feed="iex", most_active=lambda top: pd.DataFrame({"symbol": ["A"]}))
         self.news_sources = [self.source("finnhub")]
+        self.vendors = SimpleNamespace(absent={})
 
     @staticmethod
     def _sessions() -> list[tuple[date, datetime, datetime]]:
@@ -181,3 +182,10 @@ def test_scarce_daily_budgets_are_not_spent_on_a_check(world: World) -> None:
     assert found["news alpha_vantage"].state == "down" and "limit reached" in found["news alpha_vantage"].message
     run(world, probe_all=True)
     assert asked == ["x"]
+
+
+def test_a_vendor_without_a_key_is_shown_as_off_with_what_to_set(world: World) -> None:
+    world.vendors.absent = {"finnhub": "set FINNHUB_API_KEY"}
+    report, found = run(world)
+    assert found["vendor finnhub"].state == "off" and found["vendor finnhub"].advice == "set FINNHUB_API_KEY"
+    assert report.safe

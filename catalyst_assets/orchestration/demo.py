@@ -9,6 +9,7 @@ meets the same past. The simulator is a process of its own; everything goes to i
 
 from __future__ import annotations
 
+import gc
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -36,10 +37,17 @@ from catalyst_assets.simulator.world import DEFAULT_SESSION, World
 from catalyst_assets.trading.calendar import MarketState, SessionHours, TradingCalendar
 from catalyst_assets.trading.config import CycleConfig
 
+PATIENT_COLLECTION = (100_000, 50, 100)
+"""Garbage collection thresholds of a process that makes millions of short-lived objects beside large frames."""
 PREMARKET_FROM = timedelta(hours=1, minutes=30)
 """The demo's pre-market starts this long before the open: the small hours add cycles, not trades."""
 PREMARKET_EVERY = 3
 """Of the pre-market decision times, every n-th is run (and the last one before the open)."""
+
+
+WHOLE_FROM_OPEN = timedelta(hours=1)
+LATER_EVERY = 2
+"""After the first hour every n-th decision time is run: the day has to fit into a coffee break."""
 
 
 class DemoFailed(Exception):
@@ -88,6 +96,7 @@ def run_demo(
             sandbox = Sandbox.open(settings, "demo", seed=seed, session=day, symbols=symbols, start=_first(hours))
     except SandboxFailed as error:
         raise DemoFailed(str(error)) from error
+    gc.set_threshold(*PATIENT_COLLECTION)
     with sandbox:
         opened = connections(sandbox.settings)
         day_run = _Day(opened, open_instance(sandbox.settings), calendar, hours, definitions())
@@ -191,17 +200,18 @@ class _Day:
 
 
 def chosen_times(calendar: TradingCalendar, hours: SessionHours, cycle: CycleConfig) -> list[pd.Timestamp]:
-    """The decision times the demo runs: a thinned pre-market, then every one of them."""
+    """The decision times the demo runs: a thinned pre-market, the first hour whole, then every second one; after-hours whole.
+
+    The running system runs every one of them; positions are watched every minute here as there.
+    """
     times = calendar.decision_times(hours.session, cycle)
     early = [at for at in times if hours.open - PREMARKET_FROM <= at < hours.open]
     kept = early[::PREMARKET_EVERY]
     if early and early[-1] not in kept:
         kept.append(early[-1])
-    return [*kept, *(at for at in times if at >= hours.open)]
-
-
-def _first(hours: SessionHours) -> datetime:
-    return (hours.open - PREMARKET_FROM - timedelta(minutes=1)).to_pydatetime()
+    whole = [at for at in times if hours.open <= at <= hours.open + WHOLE_FROM_OPEN]
+    later = [at for at in times if hours.open + WHOLE_FROM_OPEN < at < hours.close]
+    return [*kept, *whole, *later[1::LATER_EVERY], *(at for at in times if at >= hours.close)]
 
 
 @contextmanager

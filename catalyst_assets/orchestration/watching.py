@@ -26,6 +26,6 @@ def contradicting(database: Database, config: TradingConfig, now: datetime) -> p
 
     calendar = TradingCalendar()
     start = calendar.hours(calendar.session_for(now)).pre_open.to_pydatetime()
-    articles = NewsRepository(database, calendar).articles(start, now)
+    articles = NewsRepository(database, calendar).articles(start, now, symbols=held)
     about = mentions(articles, config)
     return about[about["symbol"].isin(held)]

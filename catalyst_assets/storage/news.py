@@ -162,11 +162,18 @@ class NewsRepository(Repository):
             {"start": available_from, "end": available_to, "ids": None if news_ids is None else list(news_ids)},
         )
 
-    def articles(self, available_from: datetime, available_to: datetime, *, payload: bool = False) -> pd.DataFrame:
+    def articles(
+        self,
+        available_from: datetime,
+        available_to: datetime,
+        *,
+        symbols: Sequence[str] | None = None,
+        payload: bool = False,
+    ) -> pd.DataFrame:
         """Raw ⋈ features with ``available_from < available_at <= available_to``, by availability.
 
-        ``tickers`` are those of the features; the vendor's own list is ``vendor_tickers``. The payload is left out
-        unless asked for.
+        ``tickers`` are those of the features; the vendor's own list is ``vendor_tickers``. ``symbols``: only articles that name one of
+        them. The payload is left out unless asked for.
         """
         return self.database.read(
             f"""
@@ -175,9 +182,10 @@ class NewsRepository(Repository):
                    f.market_state, f.is_premarket, f.is_breaking, f.reasons, f.rules_version, f.computed_at
             from news_raw r join news_features f using (news_id)
             where r.available_at > :start and r.available_at <= :end
+              and (cast(:symbols as text[]) is null or f.tickers && cast(:symbols as text[]))
             order by r.available_at, r.news_id
             """,
-            {"start": available_from, "end": available_to},
+            {"start": available_from, "end": available_to, "symbols": None if symbols is None else list(symbols)},
         )
 
     def without_features(

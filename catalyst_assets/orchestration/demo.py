@@ -214,6 +214,11 @@ def chosen_times(calendar: TradingCalendar, hours: SessionHours, cycle: CycleCon
     return [*kept, *whole, *later[1::LATER_EVERY], *(at for at in times if at >= hours.close)]
 
 
+def _first(hours: SessionHours) -> datetime:
+    """Where the simulated clock starts."""
+    return (hours.open - PREMARKET_FROM - timedelta(minutes=1)).to_pydatetime()
+
+
 @contextmanager
 def _timed(timings: dict[str, float], part: str) -> Iterator[None]:
     begun = time.perf_counter()

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -207,10 +207,8 @@ def _set_speed(sandbox: Sandbox, speed: float) -> None:
 
 def _say(console: Console, sandbox: Sandbox, port: int, speed: float, session: date, log: Path) -> None:
     clock = requests.get(f"{sandbox.settings.simulator_url}/simulator/clock", timeout=10).json()
-    import pandas as pd
-
     console.print(
-        f"[bold green]running[/] · {session:%A %d %B %Y}, {clock_time(pd.Timestamp(clock['now']))} New York, at {speed:g}× speed"
+        f"[bold green]running[/] · {session:%A %d %B %Y}, {clock_time(datetime.fromisoformat(clock['now']))} New York, at {speed:g}× speed"
     )
     for what, where in (
         ("Dagster UI", f"http://127.0.0.1:{port}"),

@@ -11,7 +11,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from catalyst_assets.simulator.alpaca_routes import credentials_checker, parse_instant, rate_limited
+from catalyst_assets.simulator.faults import Handler
 from catalyst_assets.simulator.market import Bar, Chunk, resample_chunk
 from catalyst_assets.simulator.orders import ExchangeRefusal
 from catalyst_assets.simulator.pricepath import MICROSECOND, instant, micros
@@ -98,6 +99,19 @@ def query_limit(request: Request, default: int, highest: int) -> int:
     return int(text)
 
 
+def data_route(state: Simulation, prefix: str) -> Callable[[str, Handler], Route]:
+    """How a GET route below ``prefix`` is made on the data host: its refusal, and the limit that data, news and screener share."""
+    refuse = credentials_checker(state, "forbidden.")
+
+    def route(path: str, handler: Handler) -> Route:
+        guarded = state.route(
+            "alpaca", handler, limited=rate_limited, refuse=refuse, headers="X-RateLimit", plan="alpaca_data"
+        )
+        return Route(prefix + path, guarded, methods=["GET"])
+
+    return route
+
+
 class DataRoutes:
     """Handlers of the data interface."""
 
@@ -111,13 +125,7 @@ class DataRoutes:
 
     def routes(self) -> list[Route]:
         """All routes, guarded by authentication, faults and the rate limit."""
-        refuse = credentials_checker(self.state, "forbidden.")
-
-        def route(path: str, handler: Any) -> Route:
-            guarded = self.state.route(
-                "alpaca", handler, limited=rate_limited, refuse=refuse, headers="X-RateLimit", plan="alpaca_data"
-            )
-            return Route(PREFIX + path, guarded, methods=["GET"])
+        route = data_route(self.state, PREFIX)
 
         return [
             route("/v2/stocks/bars", self.bars),

@@ -15,8 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from catalyst_assets.simulator.alpaca_data_routes import bad, page_token, query_instant, query_limit, read_token
-from catalyst_assets.simulator.alpaca_routes import credentials_checker, is_true, rate_limited
+from catalyst_assets.simulator.alpaca_data_routes import (
+    bad,
+    data_route,
+    page_token,
+    query_instant,
+    query_limit,
+    read_token,
+)
+from catalyst_assets.simulator.alpaca_routes import is_true
 from catalyst_assets.simulator.pricepath import micros
 from catalyst_assets.simulator.state import Simulation
 from catalyst_assets.simulator.tape import WireArticle
@@ -39,13 +46,7 @@ class NewsRoutes:
 
     def routes(self) -> list[Route]:
         """All routes, guarded by authentication, faults and the rate limit."""
-        refuse = credentials_checker(self.state, "forbidden.")
-
-        def route(path: str, handler: Any) -> Route:
-            guarded = self.state.route(
-                "alpaca", handler, limited=rate_limited, refuse=refuse, headers="X-RateLimit", plan="alpaca_data"
-            )
-            return Route(PREFIX + path, guarded, methods=["GET"])
+        route = data_route(self.state, PREFIX)
 
         return [
             route("/news", self.news),

@@ -18,11 +18,11 @@ import pandas as pd
 from catalyst_assets.execution.desk import TradingDesk
 from catalyst_assets.execution.guards import LIVE, TradingForbidden
 from catalyst_assets.ports import FixedClock
-from catalyst_assets.simulator.broker import InProcessBroker, TapeMarketData
 from catalyst_assets.simulator.exchange import Exchange
 from catalyst_assets.simulator.market import MarketView
-from catalyst_assets.simulator.orders import ExchangeConfig
 from catalyst_assets.simulator.tape import MarketTape
+from catalyst_assets.simulator.venue.broker import InProcessBroker, TapeMarketData
+from catalyst_assets.simulator.venue.orders import ExchangeConfig
 from catalyst_assets.storage.trades import TradeRepository
 from catalyst_assets.trading.calendar import SessionHours, TradingCalendar
 from catalyst_assets.trading.config import PositionConfig, TradingConfig

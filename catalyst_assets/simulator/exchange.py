@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import ROUND_DOWN, Decimal
 
-from catalyst_assets.simulator import admission
-from catalyst_assets.simulator.engine import CENT, MatchingEngine
-from catalyst_assets.simulator.groups import group_of, make_group
-from catalyst_assets.simulator.ledger import AccountState, Activity, Position
-from catalyst_assets.simulator.orders import ENTRY, ExchangeRefusal, NewOrder, Order
+from catalyst_assets.simulator.venue import admission
+from catalyst_assets.simulator.venue.engine import CENT, MatchingEngine
+from catalyst_assets.simulator.venue.groups import group_of, make_group
+from catalyst_assets.simulator.venue.ledger import AccountState, Activity, Position
+from catalyst_assets.simulator.venue.orders import ENTRY, ExchangeRefusal, NewOrder, Order
 
 GTC_LIFE = timedelta(days=90)
 

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from catalyst_assets.simulator.pricepath import MICROSECOND, Floats, Ints, micros, price_path, quote_prices
 from catalyst_assets.simulator.tape import Halt, MarketTape
+from catalyst_assets.simulator.worlds.pricepath import MICROSECOND, Floats, Ints, micros, price_path, quote_prices
 from catalyst_assets.trading.calendar import TradingCalendar
 
 DISPLAYED_SHARE = 0.01

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from catalyst_assets.ports import TIMEFRAMES
-from catalyst_assets.simulator.prices import daily_of
 from catalyst_assets.simulator.tape import DAILY_COLUMNS, INSTRUMENT_COLUMNS, TAPE_BAR_COLUMNS, Halt, WireArticle
+from catalyst_assets.simulator.worlds.prices import daily_of
 from catalyst_assets.trading.calendar import NEW_YORK, SessionHours, TradingCalendar
 
 ASSUMED_SPREAD_BPS = 4.0

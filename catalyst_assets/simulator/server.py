@@ -24,21 +24,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from catalyst_assets.simulator.alpaca_data_routes import DataRoutes
-from catalyst_assets.simulator.alpaca_news_routes import NewsRoutes
-from catalyst_assets.simulator.alpaca_routes import TradingRoutes
-from catalyst_assets.simulator.alpha_vantage_routes import AlphaVantageRoutes
 from catalyst_assets.simulator.clock import SimulatedClock
 from catalyst_assets.simulator.exchange import Exchange
 from catalyst_assets.simulator.faults import Fault
-from catalyst_assets.simulator.finnhub_routes import FinnhubRoutes
-from catalyst_assets.simulator.limits import Limit
-from catalyst_assets.simulator.newsapi_routes import NewsApiRoutes
+from catalyst_assets.simulator.routes.alpaca_data import DataRoutes
+from catalyst_assets.simulator.routes.alpaca_news import NewsRoutes
+from catalyst_assets.simulator.routes.alpaca_trading import TradingRoutes
+from catalyst_assets.simulator.routes.alpha_vantage import AlphaVantageRoutes
+from catalyst_assets.simulator.routes.finnhub import FinnhubRoutes
+from catalyst_assets.simulator.routes.limits import Limit
+from catalyst_assets.simulator.routes.newsapi import NewsApiRoutes
+from catalyst_assets.simulator.routes.wire import NEW_YORK, Json, money
+from catalyst_assets.simulator.routes.yahoo import YahooRoutes
 from catalyst_assets.simulator.state import Plan, Simulation
 from catalyst_assets.simulator.tape import MarketTape
-from catalyst_assets.simulator.wire import NEW_YORK, Json, money
 from catalyst_assets.simulator.world import World
-from catalyst_assets.simulator.yahoo_routes import YahooRoutes
 from catalyst_assets.trading.calendar import TradingCalendar
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8900

@@ -16,11 +16,11 @@ from starlette.responses import Response
 from catalyst_assets.simulator.clock import SimulatedClock
 from catalyst_assets.simulator.exchange import Exchange
 from catalyst_assets.simulator.faults import Faults, Handler, answer_with
-from catalyst_assets.simulator.limits import RateLimiter, Standing
 from catalyst_assets.simulator.market import MarketView
-from catalyst_assets.simulator.orders import ExchangeRefusal
+from catalyst_assets.simulator.routes.limits import RateLimiter, Standing
+from catalyst_assets.simulator.routes.wire import refused
 from catalyst_assets.simulator.tape import MarketTape, WireArticle
-from catalyst_assets.simulator.wire import refused
+from catalyst_assets.simulator.venue.orders import ExchangeRefusal
 
 Texts = tuple[str, str, datetime]
 """Headline, summary and time of the last update of an article, as they read at an instant."""

@@ -13,16 +13,16 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-from catalyst_assets.simulator.background import draw_background
-from catalyst_assets.simulator.companies import instrument_frame, invent_companies
-from catalyst_assets.simulator.drafts import Draft, publish
-from catalyst_assets.simulator.effects import NewsClock, effects_on, news_halts
-from catalyst_assets.simulator.newsroom import cover
-from catalyst_assets.simulator.outlets import OUTLETS
-from catalyst_assets.simulator.prices import Grid, PriceModel, daily_of
-from catalyst_assets.simulator.stories import Story, draw_stories, generator, story_frame
 from catalyst_assets.simulator.tape import Halt, WireArticle
-from catalyst_assets.simulator.truth import OUTLET_COLUMNS, WorldTruth
+from catalyst_assets.simulator.worlds.background import draw_background
+from catalyst_assets.simulator.worlds.companies import instrument_frame, invent_companies
+from catalyst_assets.simulator.worlds.drafts import Draft, publish
+from catalyst_assets.simulator.worlds.effects import NewsClock, effects_on, news_halts
+from catalyst_assets.simulator.worlds.newsroom import cover
+from catalyst_assets.simulator.worlds.outlets import OUTLETS
+from catalyst_assets.simulator.worlds.prices import Grid, PriceModel, daily_of
+from catalyst_assets.simulator.worlds.stories import Story, draw_stories, generator, story_frame
+from catalyst_assets.simulator.worlds.truth import OUTLET_COLUMNS, WorldTruth
 from catalyst_assets.trading.calendar import TradingCalendar
 
 DEFAULT_SESSION = date(2026, 11, 20)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from catalyst_assets.ports import Broker, Clock, MarketData
 from catalyst_assets.settings import Settings
-from catalyst_assets.simulator.broker import InProcessBroker, TapeMarketData
 from catalyst_assets.simulator.clock import SimulatedClock
 from catalyst_assets.simulator.faults import VENDORS, Fault
 from catalyst_assets.simulator.server import RunningServer, build_app, start_in_thread
 from catalyst_assets.simulator.tape import Halt, WireArticle
+from catalyst_assets.simulator.venue.broker import InProcessBroker, TapeMarketData
 from catalyst_assets.vendors.connect import Vendors, connect
 from catalyst_assets_tests.simulator.handmade import HandTape, exchange, ny, tape
 

@@ -15,9 +15,9 @@ import pandas as pd
 
 from catalyst_assets.execution.desk import TradingDesk
 from catalyst_assets.ports import BrokerOrder, FixedClock, OrderRequest
-from catalyst_assets.simulator.broker import InProcessBroker, TapeMarketData
 from catalyst_assets.simulator.exchange import Exchange
-from catalyst_assets.simulator.orders import ExchangeConfig
+from catalyst_assets.simulator.venue.broker import InProcessBroker, TapeMarketData
+from catalyst_assets.simulator.venue.orders import ExchangeConfig
 from catalyst_assets.storage.database import Database
 from catalyst_assets.storage.trades import TradeRepository
 from catalyst_assets.trading.calendar import TradingCalendar

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from catalyst_assets.simulator.exchange import Exchange
-from catalyst_assets.simulator.orders import ExchangeConfig, NewOrder
 from catalyst_assets.simulator.tape import DAILY_COLUMNS, TAPE_BAR_COLUMNS, Halt, WireArticle
+from catalyst_assets.simulator.venue.orders import ExchangeConfig, NewOrder
 
 NEW_YORK = ZoneInfo("America/New_York")
 THURSDAY, FRIDAY = date(2026, 11, 19), date(2026, 11, 20)

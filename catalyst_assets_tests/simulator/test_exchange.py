@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from catalyst_assets.simulator.orders import ExchangeRefusal
 from catalyst_assets.simulator.tape import Halt
+from catalyst_assets.simulator.venue.orders import ExchangeRefusal
 from catalyst_assets_tests.simulator.handmade import FRIDAY, THURSDAY, bracket, exchange, ny, order, tape
 
 MINUTE = timedelta(minutes=1)

@@ -21,9 +21,9 @@ from catalyst_assets.ports import (
     OrderStatus,
     OrderType,
 )
-from catalyst_assets.simulator.broker import InProcessBroker, TapeMarketData
 from catalyst_assets.simulator.clock import SimulatedClock
 from catalyst_assets.simulator.tape import Halt
+from catalyst_assets.simulator.venue.broker import InProcessBroker, TapeMarketData
 from catalyst_assets_tests.simulator.handmade import FRIDAY, THURSDAY, exchange, ny, tape
 
 MINUTES = {"AAA": [(100, 101, 99, 100.5), (100.5, 104, 97, 103), (103, 103, 102, 102.5)]}

@@ -9,8 +9,8 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalyst_assets.simulator.orders import ExchangeRefusal
-from catalyst_assets.simulator.pricepath import micros
+from catalyst_assets.simulator.venue.orders import ExchangeRefusal
+from catalyst_assets.simulator.worlds.pricepath import micros
 from catalyst_assets_tests.simulator.handmade import exchange, ny, order, tape
 
 MINUTES = 12

@@ -36,7 +36,7 @@ from alpaca.trading.requests import (
     TakeProfitRequest,
 )
 
-from catalyst_assets.simulator.limits import Limit
+from catalyst_assets.simulator.routes.limits import Limit
 from catalyst_assets.simulator.server import build_app, start_in_thread
 from catalyst_assets.simulator.tape import Revision, WireArticle
 from catalyst_assets_tests.simulator.handmade import FRIDAY, ny, tape

@@ -15,8 +15,8 @@ from alpha_vantage.alphavantage import AlphaVantage
 from newsapi import NewsApiClient
 from newsapi.newsapi_exception import NewsAPIException
 
-from catalyst_assets.simulator.limits import Limit
-from catalyst_assets.simulator.newsapi_routes import matcher
+from catalyst_assets.simulator.routes.limits import Limit
+from catalyst_assets.simulator.routes.newsapi import matcher
 from catalyst_assets.simulator.server import build_app, start_in_thread
 from catalyst_assets.simulator.tape import WireArticle
 from catalyst_assets_tests.simulator.handmade import THURSDAY, ny, tape

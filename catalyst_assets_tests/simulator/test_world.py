@@ -15,8 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from catalyst_assets.simulator.companies import Company
-from catalyst_assets.simulator.stories import Story
 from catalyst_assets.simulator.tape import (
     DAILY_COLUMNS,
     INSTRUMENT_COLUMNS,
@@ -24,8 +22,10 @@ from catalyst_assets.simulator.tape import (
     MarketTape,
     WireArticle,
 )
-from catalyst_assets.simulator.truth import WorldTruth
 from catalyst_assets.simulator.world import DEFAULT_SESSION, World
+from catalyst_assets.simulator.worlds.companies import Company
+from catalyst_assets.simulator.worlds.stories import Story
+from catalyst_assets.simulator.worlds.truth import WorldTruth
 from catalyst_assets.trading.calendar import NotASession, TradingCalendar
 
 CALENDAR = TradingCalendar()

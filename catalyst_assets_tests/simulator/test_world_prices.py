@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalyst_assets.simulator.prices import Grid, _bridge_extreme
 from catalyst_assets.simulator.tape import MarketTape
 from catalyst_assets.simulator.world import World
+from catalyst_assets.simulator.worlds.prices import Grid, _bridge_extreme
 from catalyst_assets.trading.calendar import NEW_YORK, TradingCalendar
 
 CALENDAR = TradingCalendar()

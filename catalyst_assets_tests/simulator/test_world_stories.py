@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalyst_assets.simulator.catalysts import CATALYSTS, FALSE_KINDS
-from catalyst_assets.simulator.companies import invent_companies
-from catalyst_assets.simulator.effects import NewsClock, attention, course, micros
-from catalyst_assets.simulator.facts import draw_facts
-from catalyst_assets.simulator.headlines import (
+from catalyst_assets.simulator.tape import NEWS_PROVIDERS, WireArticle
+from catalyst_assets.simulator.world import World
+from catalyst_assets.simulator.worlds.catalysts import CATALYSTS, FALSE_KINDS
+from catalyst_assets.simulator.worlds.companies import invent_companies
+from catalyst_assets.simulator.worlds.effects import NewsClock, attention, course, micros
+from catalyst_assets.simulator.worlds.facts import draw_facts
+from catalyst_assets.simulator.worlds.headlines import (
     DENIALS,
     FOLLOW_UPS,
     HEADLINES,
@@ -26,10 +28,8 @@ from catalyst_assets.simulator.headlines import (
     RUMOURS,
     SUMMARIES,
 )
-from catalyst_assets.simulator.outlets import OUTLETS
-from catalyst_assets.simulator.stories import Story, draw_stories, generator
-from catalyst_assets.simulator.tape import NEWS_PROVIDERS, WireArticle
-from catalyst_assets.simulator.world import World
+from catalyst_assets.simulator.worlds.outlets import OUTLETS
+from catalyst_assets.simulator.worlds.stories import Story, draw_stories, generator
 from catalyst_assets.trading.calendar import TradingCalendar
 
 CALENDAR = TradingCalendar()

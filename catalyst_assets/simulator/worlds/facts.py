@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from catalyst_assets.simulator.companies import LEGAL_ENDINGS, Company
+from catalyst_assets.simulator.worlds.companies import LEGAL_ENDINGS, Company
 
 BROKERS = (
     "Halden Securities", "Northgate Partners", "Brightwater Capital Markets", "Ostrander & Co.", "Pemberton Research",

@@ -16,13 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from catalyst_assets.simulator.admission import malformed, unprocessable
-from catalyst_assets.simulator.broker import broker_clock
-from catalyst_assets.simulator.ledger import Activity, Position
-from catalyst_assets.simulator.limits import Standing
-from catalyst_assets.simulator.orders import ExchangeRefusal, NewOrder, Order
-from catalyst_assets.simulator.state import Simulation
-from catalyst_assets.simulator.wire import (
+from catalyst_assets.simulator.routes.limits import Standing
+from catalyst_assets.simulator.routes.wire import (
     NEW_YORK,
     Json,
     account_json,
@@ -33,6 +28,11 @@ from catalyst_assets.simulator.wire import (
     order_json,
     position_json,
 )
+from catalyst_assets.simulator.state import Simulation
+from catalyst_assets.simulator.venue.admission import malformed, unprocessable
+from catalyst_assets.simulator.venue.broker import broker_clock
+from catalyst_assets.simulator.venue.ledger import Activity, Position
+from catalyst_assets.simulator.venue.orders import ExchangeRefusal, NewOrder, Order
 
 PREFIX = "/alpaca/trading/v2"
 NOT_FOUND = 40410000

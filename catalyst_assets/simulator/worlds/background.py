@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from catalyst_assets.simulator.companies import Company
-from catalyst_assets.simulator.drafts import Draft, typed_headline
-from catalyst_assets.simulator.facts import draw_facts
-from catalyst_assets.simulator.stories import generator
+from catalyst_assets.simulator.worlds.companies import Company
+from catalyst_assets.simulator.worlds.drafts import Draft, typed_headline
+from catalyst_assets.simulator.worlds.facts import draw_facts
+from catalyst_assets.simulator.worlds.stories import generator
 
 _NEW_YORK = ZoneInfo("America/New_York")
 

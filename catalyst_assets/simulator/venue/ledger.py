@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from catalyst_assets.simulator.fees import rate_on, sale_fees
-from catalyst_assets.simulator.orders import Order
+from catalyst_assets.simulator.venue.fees import rate_on, sale_fees
+from catalyst_assets.simulator.venue.orders import Order
 
 Marks = Callable[[str], Decimal | None]
 """Gives the current price of a symbol, ``None`` when there is none."""

@@ -18,8 +18,8 @@ from decimal import Decimal
 import numpy as np
 
 from catalyst_assets.simulator.market import Bar
-from catalyst_assets.simulator.orders import ExchangeConfig, Order
-from catalyst_assets.simulator.pricepath import Path, quote_prices, tick_of
+from catalyst_assets.simulator.venue.orders import ExchangeConfig, Order
+from catalyst_assets.simulator.worlds.pricepath import Path, quote_prices, tick_of
 
 _EPSILON = 1e-7
 

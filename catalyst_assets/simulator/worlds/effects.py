@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from catalyst_assets.simulator.catalysts import (
+from catalyst_assets.simulator.tape import Halt
+from catalyst_assets.simulator.worlds.catalysts import (
     CATALYSTS,
     DENIAL_MINUTES,
     FALSE_KINDS,
@@ -21,9 +22,8 @@ from catalyst_assets.simulator.catalysts import (
     OVERNIGHT_MINUTES,
     TRADING_SPEED,
 )
-from catalyst_assets.simulator.companies import Company
-from catalyst_assets.simulator.stories import Story, generator
-from catalyst_assets.simulator.tape import Halt
+from catalyst_assets.simulator.worlds.companies import Company
+from catalyst_assets.simulator.worlds.stories import Story, generator
 from catalyst_assets.trading.calendar import SessionHours
 
 Floats = NDArray[np.float64]

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalyst_assets.simulator.companies import Company
-from catalyst_assets.simulator.effects import Effects, Floats, micros
-from catalyst_assets.simulator.stories import generator
 from catalyst_assets.simulator.tape import DAILY_COLUMNS, TAPE_BAR_COLUMNS, Halt
+from catalyst_assets.simulator.worlds.companies import Company
+from catalyst_assets.simulator.worlds.effects import Effects, Floats, micros
+from catalyst_assets.simulator.worlds.stories import generator
 from catalyst_assets.trading.calendar import SessionHours
 
 MARKET_VOLATILITY = 0.0085

@@ -1,6 +1,6 @@
 """The words of a simulated newsroom: headline and summary templates by catalyst type and direction.
 
-Belongs here: text, as data, with ``{fields}`` filled from :mod:`catalyst_assets.simulator.facts`. Does not belong here: who
+Belongs here: text, as data, with ``{fields}`` filled from :mod:`catalyst_assets.simulator.worlds.facts`. Does not belong here: who
 publishes what and when (``newsroom.py``) and background chatter (``background.py``). All companies, people, brokers and drugs
 are invented. The texts were written without looking at the rule table (``trading/catalyst_rules.py``).
 """

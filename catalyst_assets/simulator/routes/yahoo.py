@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from catalyst_assets.simulator.broker import active_frame
-from catalyst_assets.simulator.limits import Standing
 from catalyst_assets.simulator.market import Hours, resample_chunk
-from catalyst_assets.simulator.pricepath import MICROSECOND, instant, micros
+from catalyst_assets.simulator.routes.limits import Standing
+from catalyst_assets.simulator.routes.wire import NEW_YORK, Json
 from catalyst_assets.simulator.state import Simulation, visible_articles
-from catalyst_assets.simulator.wire import NEW_YORK, Json
+from catalyst_assets.simulator.venue.broker import active_frame
+from catalyst_assets.simulator.worlds.pricepath import MICROSECOND, instant, micros
 
 CRUMB = "sim.crumb"
 INTERVALS = {"1m": 1, "2m": 2, "5m": 5, "15m": 15, "30m": 30, "60m": 60, "1h": 60, "90m": 90}

@@ -20,13 +20,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from catalyst_assets.simulator.alpaca_routes import credentials_checker, parse_instant, rate_limited
 from catalyst_assets.simulator.faults import Handler
 from catalyst_assets.simulator.market import Bar, Chunk, resample_chunk
-from catalyst_assets.simulator.orders import ExchangeRefusal
-from catalyst_assets.simulator.pricepath import MICROSECOND, instant, micros
+from catalyst_assets.simulator.routes.alpaca_trading import credentials_checker, parse_instant, rate_limited
+from catalyst_assets.simulator.routes.wire import NEW_YORK, Json, stamp
 from catalyst_assets.simulator.state import Simulation
-from catalyst_assets.simulator.wire import NEW_YORK, Json, stamp
+from catalyst_assets.simulator.venue.orders import ExchangeRefusal
+from catalyst_assets.simulator.worlds.pricepath import MICROSECOND, instant, micros
 
 PREFIX = "/alpaca/data"
 MAX_BARS, DEFAULT_BARS = 10_000, 1_000

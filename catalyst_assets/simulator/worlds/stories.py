@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from catalyst_assets.simulator.catalysts import (
+from catalyst_assets.simulator.worlds.catalysts import (
     CATALYSTS,
     DRIFT_DEVIATION,
     DRIFT_LIMITS,
@@ -23,9 +23,9 @@ from catalyst_assets.simulator.catalysts import (
     FALSE_KINDS,
     REFERENCE_VOLATILITY,
 )
-from catalyst_assets.simulator.companies import Company
-from catalyst_assets.simulator.outlets import OFFICIAL_TYPES, OUTLETS, Outlet
-from catalyst_assets.simulator.truth import STORY_COLUMNS
+from catalyst_assets.simulator.worlds.companies import Company
+from catalyst_assets.simulator.worlds.outlets import OFFICIAL_TYPES, OUTLETS, Outlet
+from catalyst_assets.simulator.worlds.truth import STORY_COLUMNS
 from catalyst_assets.trading.calendar import SessionHours
 
 

@@ -17,10 +17,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from catalyst_assets.simulator.groups import arm_exits, exits_of, group_of, sibling_exits
-from catalyst_assets.simulator.ledger import Ledger
 from catalyst_assets.simulator.market import Bar, Hours, MarketView
-from catalyst_assets.simulator.matching import (
+from catalyst_assets.simulator.tape import MarketTape
+from catalyst_assets.simulator.venue.groups import arm_exits, exits_of, group_of, sibling_exits
+from catalyst_assets.simulator.venue.ledger import Ledger
+from catalyst_assets.simulator.venue.matching import (
     Budget,
     Execution,
     execute_at_market,
@@ -28,9 +29,8 @@ from catalyst_assets.simulator.matching import (
     stop_is_hit,
     volume_cap,
 )
-from catalyst_assets.simulator.orders import ENTRY, STOP_LOSS, TAKE_PROFIT, ExchangeConfig, Order
-from catalyst_assets.simulator.pricepath import Path, instant, micros, price_path
-from catalyst_assets.simulator.tape import MarketTape
+from catalyst_assets.simulator.venue.orders import ENTRY, STOP_LOSS, TAKE_PROFIT, ExchangeConfig, Order
+from catalyst_assets.simulator.worlds.pricepath import Path, instant, micros, price_path
 
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")

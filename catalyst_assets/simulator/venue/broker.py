@@ -34,9 +34,9 @@ from catalyst_assets.ports import (
 )
 from catalyst_assets.simulator.exchange import Exchange
 from catalyst_assets.simulator.market import Chunk, Hours, MarketView, empty_quotes, resample_chunk, utc_index
-from catalyst_assets.simulator.orders import ExchangeRefusal, NewOrder, Order
-from catalyst_assets.simulator.pricepath import MICROSECOND, instant, micros
 from catalyst_assets.simulator.tape import MarketTape
+from catalyst_assets.simulator.venue.orders import ExchangeRefusal, NewOrder, Order
+from catalyst_assets.simulator.worlds.pricepath import MICROSECOND, instant, micros
 
 _STATUSES: Mapping[str, OrderStatus] = {
     "accepted": OrderStatus.PENDING,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from catalyst_assets.simulator.orders import ENTRY, STOP_LOSS, TAKE_PROFIT, NewOrder, Order
+from catalyst_assets.simulator.venue.orders import ENTRY, STOP_LOSS, TAKE_PROFIT, NewOrder, Order
 
 
 def make_group(

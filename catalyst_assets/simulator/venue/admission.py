@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from catalyst_assets.simulator.market import Quote
-from catalyst_assets.simulator.orders import ExchangeConfig, ExchangeRefusal, NewOrder, Order
+from catalyst_assets.simulator.venue.orders import ExchangeConfig, ExchangeRefusal, NewOrder, Order
 
 ORDER_TYPES = ("market", "limit", "stop", "stop_limit")
 TIMES_IN_FORCE = ("day", "gtc", "ioc")

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from catalyst_assets.simulator.outlets import CARRIAGE, OUTLETS
-from catalyst_assets.simulator.stories import generator
 from catalyst_assets.simulator.tape import NEWS_PROVIDERS, Revision, WireArticle
+from catalyst_assets.simulator.worlds.outlets import CARRIAGE, OUTLETS
+from catalyst_assets.simulator.worlds.stories import generator
 
 FIRST_ARTICLE_ID = 41_000_000
 LIVE_PROVIDERS = ("finnhub", "alpaca")

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from catalyst_assets.simulator.alpaca_data_routes import (
+from catalyst_assets.simulator.routes.alpaca_data import (
     bad,
     data_route,
     page_token,
@@ -23,11 +23,11 @@ from catalyst_assets.simulator.alpaca_data_routes import (
     query_limit,
     read_token,
 )
-from catalyst_assets.simulator.alpaca_routes import is_true
-from catalyst_assets.simulator.pricepath import micros
+from catalyst_assets.simulator.routes.alpaca_trading import is_true
+from catalyst_assets.simulator.routes.wire import Json, stamp
 from catalyst_assets.simulator.state import Simulation
 from catalyst_assets.simulator.tape import WireArticle
-from catalyst_assets.simulator.wire import Json, stamp
+from catalyst_assets.simulator.worlds.pricepath import micros
 
 PREFIX = "/alpaca/data/v1beta1"
 MAX_NEWS, DEFAULT_NEWS = 50, 10

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from catalyst_assets.simulator.limits import Standing
+from catalyst_assets.simulator.routes.limits import Standing
+from catalyst_assets.simulator.routes.wire import Json
 from catalyst_assets.simulator.state import Simulation, Texts, visible_articles
 from catalyst_assets.simulator.tape import WireArticle
-from catalyst_assets.simulator.wire import Json
 
 
 class AlphaVantageRoutes:

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from catalyst_assets.simulator.admission import plain
-from catalyst_assets.simulator.ledger import AccountState, Activity, Position
-from catalyst_assets.simulator.orders import ExchangeRefusal, Order
+from catalyst_assets.simulator.venue.admission import plain
+from catalyst_assets.simulator.venue.ledger import AccountState, Activity, Position
+from catalyst_assets.simulator.venue.orders import ExchangeRefusal, Order
 
 NEW_YORK = ZoneInfo("America/New_York")
 _ASSETS = uuid.UUID("0b8d8f0e-7f0b-5a53-8a4e-6d7a2b1c9e55")

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from catalyst_assets.simulator.companies import Company
-from catalyst_assets.simulator.drafts import Draft, typed_headline
-from catalyst_assets.simulator.facts import draw_facts
-from catalyst_assets.simulator.headlines import (
+from catalyst_assets.simulator.tape import Revision
+from catalyst_assets.simulator.worlds.companies import Company
+from catalyst_assets.simulator.worlds.drafts import Draft, typed_headline
+from catalyst_assets.simulator.worlds.facts import draw_facts
+from catalyst_assets.simulator.worlds.headlines import (
     DENIALS,
     FOLLOW_UPS,
     HEADLINES,
@@ -27,9 +28,8 @@ from catalyst_assets.simulator.headlines import (
     SYNONYMS,
     TOPICS,
 )
-from catalyst_assets.simulator.outlets import OFFICIAL_TYPES, OUTLETS, Outlet
-from catalyst_assets.simulator.stories import Story, generator
-from catalyst_assets.simulator.tape import Revision
+from catalyst_assets.simulator.worlds.outlets import OFFICIAL_TYPES, OUTLETS, Outlet
+from catalyst_assets.simulator.worlds.stories import Story, generator
 
 _BY_NAME = {outlet.name: outlet for outlet in OUTLETS}
 _GOOD = tuple(outlet for outlet in OUTLETS if outlet.tier <= 2)

@@ -154,6 +154,10 @@ class MarketData(Protocol):
         """Those of ``symbols`` that are known to be halted now (best effort; the order step also distrusts stale quotes)."""
         ...
 
+    def quotes_and_halts(self, symbols: Sequence[str]) -> tuple[pd.DataFrame, frozenset[str]]:
+        """:meth:`quotes` and :meth:`halted` of one and the same look at the market, for one request where the vendor allows it."""
+        ...
+
 
 # ------------------------------------------------------------------------------------------------------------- broker
 

@@ -92,7 +92,7 @@ class TradingDesk:
         """
         with self._writer():
             book = self._book()
-            synced = synchronise(self._station, book)
+            synced = synchronise(self._station, book, fees=False)
             result = place(self._station, book, signals, decision_time, synced, self._station.account())
             if result.placed or result.resumed:
                 synchronise(self._station, book)

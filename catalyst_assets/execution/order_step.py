@@ -24,7 +24,7 @@ from catalyst_assets.execution.journal import plan, trade_id
 from catalyst_assets.execution.sending import look, look_up, observe, send
 from catalyst_assets.execution.station import Station
 from catalyst_assets.execution.synchronise import SyncResult
-from catalyst_assets.ports import Account, BrokerOrder, OrderClass, OrderType
+from catalyst_assets.ports import Account, BrokerOrder, BrokerPosition, OrderClass, OrderType
 from catalyst_assets.storage.trade_rows import DecisionRow, JournalOrder, TradeRecord
 from catalyst_assets.trading.prices import round_down
 from catalyst_assets.trading.risk import (
@@ -100,9 +100,9 @@ def place(
     book.commit()  # from here on a crash leaves a record of what was meant
     for trade in trades:
         for order in book.orders_of(trade):
-            send(station, book, order)
+            send(station, book, order, commit=False)
         _settle_status(book, trade, station.now())
-    book.commit()
+        book.commit()
     _await_fills(station, book, trades)
     placed = tuple(trade.trade_id for trade in trades if trade.status != "refused")
     refused = tuple(trade.trade_id for trade in trades if trade.status == "refused")
@@ -175,6 +175,9 @@ def risk_context(
     """The limits' view of account and market, read now. Positions and orders at the broker count whether or not they are ours."""
     hours = station.hours(book.session)
     block = _account_block(account, synced)
+    positions, orders, (quotes, halted) = station.together(
+        station.broker.positions, station.broker.open_orders, lambda: station.quotes_and_halts(symbols)
+    )
     minute_ago, morning = now - timedelta(minutes=1), hours.pre_open
     # New orders of ours: the broker's own exit legs and moved stops are not counted, or good trades would use up the day's orders.
     made_by_us = (
@@ -192,9 +195,9 @@ def risk_context(
         account_block=block,
         kill_switch=station.kill_switch(),
         shorting_enabled=account.shorting_enabled,
-        halted=station.halted(symbols),
-        quotes=station.raw_quotes(symbols),
-        exposures=_exposures(station, book),
+        halted=halted,
+        quotes=quotes,
+        exposures=_exposures(book, positions, orders),
         ended_stories=tuple(
             trade.narrative_id
             for trade in book.trades.values()
@@ -215,7 +218,7 @@ def _account_block(account: Account, synced: SyncResult) -> str | None:
     return None
 
 
-def _exposures(station: Station, book: Book) -> tuple[Exposure, ...]:
+def _exposures(book: Book, positions: Sequence[BrokerPosition], orders: Sequence[BrokerOrder]) -> tuple[Exposure, ...]:
     """Trades of ours that live, positions and working orders at the broker, one per symbol."""
     found: dict[str, Exposure] = {}
     for row in book.orders.values():
@@ -223,9 +226,9 @@ def _exposures(station: Station, book: Book) -> tuple[Exposure, ...]:
             found[row.symbol] = Exposure(row.symbol, _narrative(book, row), "an order whose fate is unknown")
     for trade in book.live_trades():
         found.setdefault(trade.symbol, Exposure(trade.symbol, trade.narrative_id, f"a trade that is {trade.status}"))
-    for position in station.broker.positions():
+    for position in positions:
         found.setdefault(position.symbol, Exposure(position.symbol, None, f"a position of {position.qty} shares"))
-    for order in station.broker.open_orders():
+    for order in orders:
         found.setdefault(order.symbol, Exposure(order.symbol, None, _describe(order)))
     return tuple(found.values())
 

@@ -103,21 +103,29 @@ def refuse(book: Book, row: JournalOrder, now: datetime, reason: str, message: s
     book.move_order(row, "refused", now, message, reason=reason, code=code)
 
 
-def send(station: Station, book: Book, row: JournalOrder) -> BrokerOrder | None:
-    """Send a planned row whose journal entry is committed; the broker's order, or ``None`` when refused or unknown."""
-    return _write(station, book, row, lambda: station.broker.submit(request_of(row)))
+def send(station: Station, book: Book, row: JournalOrder, *, commit: bool = True) -> BrokerOrder | None:
+    """Send a planned row whose journal entry is committed; the broker's order, or ``None`` when refused or unknown.
+
+    ``commit``: false leaves the answer to the caller's next commit (the second bracket of a trade does not wait for the first one's
+    paperwork). A crash before it leaves a planned row, which recovery looks up at the broker."""
+    order = _write(station, book, row, lambda: station.broker.submit(request_of(row)))
+    if commit:
+        book.commit()
+    return order
 
 
 def replace(
     station: Station, book: Book, row: JournalOrder, old_order_id: str, stop_price: Decimal
 ) -> BrokerOrder | None:
     """Ask for a moved stop under the planned row's id; the new order, or ``None`` when refused or unknown (the old one stands)."""
-    return _write(
+    order = _write(
         station,
         book,
         row,
         lambda: station.broker.replace(old_order_id, client_order_id=row.client_order_id, stop_price=stop_price),
     )
+    book.commit()
+    return order
 
 
 def _write(station: Station, book: Book, row: JournalOrder, ask: Callable[[], BrokerOrder]) -> BrokerOrder | None:
@@ -143,7 +151,6 @@ def _write(station: Station, book: Book, row: JournalOrder, ask: Callable[[], Br
         refuse(book, row, station.now(), "unavailable", str(error))
     if order is not None:
         observe_or_disagree(book, row, order, station.now())
-    book.commit()
     return order
 
 

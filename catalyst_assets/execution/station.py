@@ -7,14 +7,19 @@ and orders.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
-from catalyst_assets.execution.guards import AccountGuard, KillSwitch
+from catalyst_assets.execution.guards import AccountGuard, KillSwitch, is_external
 from catalyst_assets.ports import Account, Broker, Clock, MarketData, MarketDataUnavailable
 from catalyst_assets.trading.calendar import SessionHours, TradingCalendar
 from catalyst_assets.trading.config import ExecutionConfig, TradingConfig
 from catalyst_assets.trading.risk import Quote
+
+_READERS = ThreadPoolExecutor(max_workers=3, thread_name_prefix="desk")
+"""Kept for the life of the process: each thread has its own connections to the broker, which stay open."""
 
 
 def _never() -> str | None:
@@ -66,25 +71,36 @@ class Station:
         }
 
     def raw_quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
-        """The latest quotes whatever their age, for the risk step, which checks and reports the age itself. A vendor that cannot be
-        asked gives none."""
-        if not symbols:
-            return {}
-        try:
-            frame = self.market_data.quotes(list(symbols))
-        except MarketDataUnavailable:
-            return {}
-        return {
-            str(row.symbol): Quote(float(row.bid), float(row.ask), row.ts.to_pydatetime())
-            for row in frame.itertuples(index=False)
-        }
+        """The latest quotes whatever their age. A vendor that cannot be asked gives none."""
+        return self.quotes_and_halts(symbols)[0]
 
-    def halted(self, symbols: Sequence[str]) -> frozenset[str]:
-        """Symbols not to be entered: known halted, or all of them when the vendor cannot be asked."""
+    def quotes_and_halts(self, symbols: Sequence[str]) -> tuple[dict[str, Quote], frozenset[str]]:
+        """For the risk step: the latest quotes whatever their age (it checks and reports the age itself), and the symbols not to be
+        entered because they are halted. A vendor that cannot be asked gives no quote and counts every symbol as halted."""
+        if not symbols:
+            return {}, frozenset()
         try:
-            return self.market_data.halted(list(symbols))
+            frame, halted = self.market_data.quotes_and_halts(list(symbols))
         except MarketDataUnavailable:
-            return frozenset(symbols)
+            return {}, frozenset(symbols)
+        quotes = {
+            str(symbol): Quote(float(bid), float(ask), ts.to_pydatetime())
+            for symbol, bid, ask, ts in zip(frame["symbol"], frame["bid"], frame["ask"], frame["ts"], strict=True)
+        }
+        return quotes, halted
+
+    def together(self, *asks: Callable[[], Any]) -> list[Any]:
+        """The answers of several reads, in order; side by side where the broker is reached over a network, because an order waits for
+        them. Raises the first failure, after all have ended."""
+        if not is_external(self.broker):
+            return [ask() for ask in asks]
+        first, *others = asks
+        pending = [_READERS.submit(ask) for ask in others]
+        try:
+            mine = first()
+        finally:
+            wait(pending)
+        return [mine, *(answer.result() for answer in pending)]
 
     def shortable(self) -> frozenset[str]:
         """Symbols the vendor lists as tradable, shortable and easy to borrow; read once per desk, empty when it cannot be asked."""

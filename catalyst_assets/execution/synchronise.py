@@ -48,10 +48,11 @@ class _Findings:
             self.disagreements.append(disagreement)
 
 
-def synchronise(station: Station, book: Book, *, force: bool = False) -> SyncResult:
+def synchronise(station: Station, book: Book, *, force: bool = False, fees: bool = True) -> SyncResult:
     """Read the broker and bring journal, fills and trades of ``book`` to it; committed.
 
     Without a live trade there is nothing that can change and the broker is not asked, unless ``force`` (late fees, end of session).
+    ``fees``: false leaves the fees as they are known, where an order waits and no limit looks at them.
     Raises :class:`~catalyst_assets.ports.BrokerUnavailable` when the broker cannot be read.
     """
     if not book.trades or not (force or book.live_trades()):
@@ -62,7 +63,7 @@ def synchronise(station: Station, book: Book, *, force: bool = False) -> SyncRes
         _file(station, book, order, findings)
     _ask_for_the_missing(station, book, findings)
     _file_fills(station, book, since)
-    closed = _update_trades(station, book, since)
+    closed = _update_trades(station, book, since if fees else None)
     book.commit()
     unsure = frozenset(row.symbol for row in book.orders.values() if row.state == "unknown")
     return SyncResult(tuple(findings.disagreements), unsure, tuple(closed))
@@ -160,11 +161,11 @@ def _file_fills(station: Station, book: Book, since: datetime) -> None:
         )
 
 
-def _update_trades(station: Station, book: Book, since: datetime) -> list[str]:
+def _update_trades(station: Station, book: Book, fees_since: datetime | None) -> list[str]:
     fills_of: dict[str, list[FillRow]] = {}
     for fill in book.fills.values():
         fills_of.setdefault(fill.client_order_id or "", []).append(fill)
-    fees = _fees(station, book, since, fills_of)
+    fees = _fees(station, book, fees_since, fills_of) if fees_since is not None else {}
     closed: list[str] = []
     for trade in book.trades.values():
         was_live = trade.is_live

@@ -269,12 +269,7 @@ class AlpacaMarketData:
 
     def quotes(self, symbols: Sequence[str]) -> pd.DataFrame:
         """See :class:`ports.MarketData`."""
-        feed = "delayed_sip" if self._delayed else self.feed
-        frames = [
-            self._parsed(parse_quotes, body)
-            for body in self._symbol_pages("/stocks/quotes/latest", symbols, {"feed": feed})
-        ]
-        return pd.concat(frames, ignore_index=True) if frames else parse_quotes({"quotes": {}})
+        return self.quotes_and_halts(symbols)[0]
 
     def most_active(self, top: int) -> pd.DataFrame:
         """See :class:`ports.MarketData`. Volumes of these lists are consolidated (SIP) whatever the feed."""
@@ -296,11 +291,17 @@ class AlpacaMarketData:
     def halted(self, symbols: Sequence[str]) -> frozenset[str]:
         """See :class:`ports.MarketData`. Alpaca's REST interface has no halt flag: the latest quote's conditions are read, and a
         halt after which no quote was published is not seen. The order step therefore also distrusts old and missing quotes."""
+        return self.quotes_and_halts(symbols)[1]
+
+    def quotes_and_halts(self, symbols: Sequence[str]) -> tuple[pd.DataFrame, frozenset[str]]:
+        """See :class:`ports.MarketData`; both are read from the latest quotes."""
         feed = "delayed_sip" if self._delayed else self.feed
-        found: frozenset[str] = frozenset()
+        frames, halted = [], frozenset[str]()
         for body in self._symbol_pages("/stocks/quotes/latest", symbols, {"feed": feed}):
-            found |= self._parsed(parse_halts, body)
-        return found
+            frames.append(self._parsed(parse_quotes, body))
+            halted |= self._parsed(parse_halts, body)
+        quotes = pd.concat(frames, ignore_index=True) if frames else parse_quotes({"quotes": {}})
+        return quotes, halted
 
     def _symbol_pages(self, path: str, symbols: Sequence[str], question: Mapping[str, Any]) -> Iterator[Any]:
         wanted = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.invalid_symbols]

@@ -34,6 +34,9 @@ LIST_CALLS = 2
 REDIS_PAUSE_SECONDS = 30.0
 """After a Redis failure the counter in this process is used this long before Redis is tried again."""
 
+TIDY_SECONDS = 1.0
+"""Entries that have left their window are removed, and the key's expiry is moved, at most this often."""
+
 
 class BudgetSpent(Exception):
     """The vendor may not be asked now: the plan's allowance is used up, or its turn has not come. Not a failure."""
@@ -125,6 +128,7 @@ class RedisBudget:
         self._namespace = namespace
         self._buckets: dict[str, RedisBucket] = {}
         self._local = LocalBudget(limits, clock)
+        self._tidied: dict[str, float] = {}
         self._lock = threading.Lock()
         self._away_until = 0.0
 
@@ -164,9 +168,15 @@ class RedisBudget:
                 made: Any = RedisBucket.init(list(rates), self._client, self._key(vendor))
                 bucket = self._buckets[vendor] = made
             now = _milliseconds(self._clock)
-            bucket.leak(now)
             taken = bool(bucket.put(RateItem(vendor, now, weight=cost)))
-            self._client.pexpire(self._key(vendor), max(int(rate.interval) for rate in rates))
+            tidied, due = self._tidied.get(vendor, 0.0), time.monotonic()
+            if (
+                due - tidied > TIDY_SECONDS or not tidied
+            ):  # the count looks at its window only: old entries just take room
+                self._tidied[vendor] = due
+                bucket.leak(now)
+                longest = max(int(rate.interval) for rate in rates)
+                self._client.pexpire(self._key(vendor), longest + int(1000 * TIDY_SECONDS))
             return taken
 
 

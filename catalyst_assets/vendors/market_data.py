@@ -64,3 +64,7 @@ class FallbackMarketData:
     def halted(self, symbols: Sequence[str]) -> frozenset[str]:
         """See :class:`ports.MarketData`."""
         return self.primary.halted(symbols)
+
+    def quotes_and_halts(self, symbols: Sequence[str]) -> tuple[pd.DataFrame, frozenset[str]]:
+        """See :class:`ports.MarketData`."""
+        return self.primary.quotes_and_halts(symbols)

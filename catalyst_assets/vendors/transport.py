@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 import requests
 import urllib3
@@ -137,6 +137,7 @@ class VendorSession(requests.Session):
         self._max_bytes = max_bytes
         self._next_start = 0.0
         self._pace = threading.Lock()
+        self._surroundings: dict[tuple[Any, ...], Any] = {}
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         verb = (method.decode() if isinstance(method, bytes) else method).upper()
@@ -169,6 +170,16 @@ class VendorSession(requests.Session):
                 ):
                     return response
             time.sleep(self._repeat_pause)
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """As the library's, which looks through the whole environment for a proxy at every request; here once per host."""
+        if proxies:
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        key = (urlsplit(str(url)).netloc, stream, verify, cert)
+        found = self._surroundings.get(key)
+        if found is None:
+            found = self._surroundings[key] = super().merge_environment_settings(url, {}, stream, verify, cert)
+        return {**found, "proxies": dict(found["proxies"])}
 
     def _routed(self, url: str) -> str:
         for prefix, replacement in self.routes.items():

@@ -229,3 +229,7 @@ class YahooMarketData:
     def halted(self, symbols: Sequence[str]) -> frozenset[str]:
         """None known: Yahoo has no halt flag."""
         return frozenset()
+
+    def quotes_and_halts(self, symbols: Sequence[str]) -> tuple[pd.DataFrame, frozenset[str]]:
+        """As :meth:`quotes`: always :class:`ports.MarketDataUnavailable`."""
+        return self.quotes(symbols), self.halted(symbols)

@@ -72,6 +72,11 @@ class TestMarketData:
         assert "BBB" in halted or "BBB" not in quoted
         assert "AAA" not in halted and "AAA" in quoted
 
+    def test_quotes_and_halts_together_are_what_each_says_alone(self, market: Venue) -> None:
+        quotes, halted = market.data.quotes_and_halts(["AAA", "BBB", "NOSUCH"])
+        pd.testing.assert_frame_equal(quotes, market.data.quotes(["AAA", "BBB", "NOSUCH"]))
+        assert halted == market.data.halted(["AAA", "BBB", "NOSUCH"])
+
     def test_the_active_list_is_ranked_and_unknown_is_nan(self, market: Venue) -> None:
         frame = market.data.most_active(3)
         assert tuple(frame.columns) == ACTIVE_COLUMNS and list(frame["rank"]) == [1, 2, 3]

@@ -395,6 +395,26 @@ def test_a_crash_after_the_send_adopts_the_order(database: Database):
     assert bench.shares() == 199 == bench.resting_stop_qty()
 
 
+def test_a_crash_at_the_second_bracket_forgets_no_answer_of_the_first(database: Database):
+    """Both answers of a trade are committed together: until then the rows are planned, and recovery asks the broker for them."""
+
+    class Crash(Exception):
+        pass
+
+    def crash_before(broker, request):
+        raise Crash
+
+    bench = Bench(database)
+    bench.broker.faults = [lambda broker, request: None, crash_before]
+    with pytest.raises(Crash):
+        bench.enter()
+    assert list(bench.journal(purpose="entry")["state"]) == ["planned", "planned"]
+    bench.desk = bench.new_desk()
+    bench.desk.place(signal_frame(), ny(10))
+    assert len(bench.broker.submitted) == 2 == len(set(bench.broker.submitted))
+    assert bench.shares() == 199 == bench.resting_stop_qty()
+
+
 def test_an_interrupted_entry_that_is_too_old_is_abandoned(database: Database):
     class Crash(Exception):
         pass

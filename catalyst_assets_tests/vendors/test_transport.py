@@ -180,3 +180,16 @@ def test_the_stub_hears_what_was_sent() -> None:
 
     with serving(echo) as vendor:
         assert VendorSession(QUICK).post(vendor.url, json={"a": 1}).json() == {"method": "POST", "body": {"a": 1}}
+
+
+def test_the_proxy_of_the_environment_is_used_and_looked_up_once_per_host(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example")
+    session = VendorSession()
+    first = session.merge_environment_settings("https://data.example/a", {}, True, None, None)
+    monkeypatch.setenv("HTTPS_PROXY", "http://other.example:3128")
+    again = session.merge_environment_settings("https://data.example/b", {}, True, None, None)
+    inside = session.merge_environment_settings("https://inside.example/b", {}, True, None, None)
+    given = session.merge_environment_settings("https://data.example/b", {"https": "http://mine:1"}, True, None, None)
+    assert first["proxies"]["https"] == again["proxies"]["https"] == "http://proxy.example:3128"
+    assert "https" not in inside["proxies"] and given["proxies"]["https"] == "http://mine:1"

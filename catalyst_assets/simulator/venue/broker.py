@@ -329,6 +329,10 @@ class TapeMarketData:
         now = self.clock.now()
         return frozenset(symbol for symbol in symbols if self.view.halt_at(symbol, now) is not None)
 
+    def quotes_and_halts(self, symbols: Sequence[str]) -> tuple[pd.DataFrame, frozenset[str]]:
+        """:meth:`quotes` and :meth:`halted` of the same instant."""
+        return self.quotes(symbols), self.halted(symbols)
+
 
 def active_frame(view: MarketView, now: datetime) -> pd.DataFrame:
     """Every symbol that traded, as ``ports.ACTIVE_COLUMNS``, by dollar volume: of this session so far, and before its open also

@@ -15,7 +15,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from catalyst_assets.orchestration.connections import Connections, connections
 from catalyst_assets.ports import NewsSource
@@ -362,17 +364,25 @@ _COLOURS = {"ok": "green", "degraded": "yellow", "down": "red", "off": "dim"}
 
 
 def show(report: DoctorReport, console: Console) -> None:
-    """Print the report as a table and a verdict."""
-    table = Table(
-        title=f"Catalyst on the market: {report.market}", title_justify="left", title_style="bold", pad_edge=False
-    )
-    for column in ("what", "state", "ms", "found", "because of it", "what to do"):
-        table.add_column(column, overflow="fold", justify="right" if column == "ms" else "left")
-    for finding in report.findings:
-        latency = "" if finding.latency_ms is None else f"{finding.latency_ms:.0f}"
-        state = f"[{_COLOURS[finding.state]}]{finding.state}[/]"
-        table.add_row(finding.name, state, latency, finding.message, finding.affects, finding.advice)
-    console.print(table)
+    """Print the report, one dependency a line with its consequence and remedy under it, and a verdict.
+
+    What several of them say alike is said once, at the last of them that says it."""
+    console.print(f"[bold]Catalyst on the market: {report.market}[/]")
+    table = Table.grid(padding=(0, 2))
+    for name in ("state", "what", "ms", "found"):
+        table.add_column(name, no_wrap=name != "found", justify="right" if name == "ms" else "left")
+    findings = report.findings
+    for at, finding in enumerate(findings):
+        following = findings[at + 1 :]
+        latency = "" if finding.latency_ms is None else f"{finding.latency_ms:.0f} ms"
+        repeated = any(other.message == finding.message for other in following)
+        found = Text("as below" if repeated else finding.message)
+        if finding.affects:
+            found.append(f"\nbecause of it: {finding.affects}", style="yellow")
+        if finding.advice and not any(other.advice == finding.advice for other in following):
+            found.append(f"\nwhat to do: {finding.advice}", style="cyan")
+        table.add_row(Text(finding.state, style=_COLOURS[finding.state]), finding.name, latency, found)
+    console.print(Padding(table, (0, 0, 1, 1)))
     if report.safe:
         console.print("[green]nothing found that makes trading unsafe[/]")
     else:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -22,12 +23,14 @@ from catalyst_assets.reporting.day import STAGES, DayReport
 NEW_YORK = "America/New_York"
 WIDE = 140
 """Columns of a terminal from which the whole tables are shown."""
-NARROW_PROSE = 44
-"""Characters of a headline or a sentence shown on a narrower one."""
+PIPED = 150
+"""Columns assumed where the output is no terminal: a file or a log has no edge to be cut at."""
 
 
 def show(report: DayReport, console: Console, *, truth: pd.DataFrame | None = None, picture: str | None = None) -> None:
     """Print the whole report. ``truth`` (columns outlet, reliability) adds a simulated market's planted reliabilities."""
+    if not console.is_terminal and console.width < PIPED:
+        console.width = PIPED
     console.rule(f"[bold]{report.session:%A %d %B %Y}[/] · {report.scenario}")
     width = console.width
     for part in (
@@ -48,50 +51,74 @@ def show(report: DayReport, console: Console, *, truth: pd.DataFrame | None = No
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """``number``: right-aligned; ``wide``: left out on a narrow terminal; ``prose``: may be cut, all other columns are shown whole."""
+    """``number``: right-aligned; ``wide``: left out on a narrow terminal; ``prose``: may be cut, all other columns are shown whole;
+    ``below``: prose that on a narrow terminal stands under the table."""
 
     name: str
     number: bool = False
     wide: bool = False
     prose: bool = False
+    below: bool = False
 
 
 class _Grid:
-    """A table whose less important columns leave when the terminal is narrow."""
+    """A table whose less important columns leave when the terminal is narrow, with lines of text under it."""
 
     def __init__(self, title: str, columns: Sequence[_Column], width: int) -> None:
-        self._kept = [index for index, column in enumerate(columns) if width >= WIDE or not column.wide]
-        self._prose = {index for index, column in enumerate(columns) if column.prose and width < WIDE}
-        self.table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+        wide = width >= WIDE
+        self._kept = [index for index, column in enumerate(columns) if wide or not (column.wide or column.below)]
+        self._below = [] if wide else [index for index, column in enumerate(columns) if column.below]
+        self._notes: dict[tuple[str, str], None] = {}
+        self._title = Text(title, style="bold")
+        self.table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in (columns[index] for index in self._kept):
+            prose = column.prose or column.below
             self.table.add_column(
                 column.name,
                 justify="right" if column.number else "left",
-                no_wrap=not column.prose,
+                no_wrap=not (prose and wide),
                 overflow="ellipsis",
             )
 
     def add(self, *cells: str | Text) -> None:
-        self.table.add_row(*(self._cut(cells[index], index) for index in self._kept))
+        """A row; ``cells`` of every column, shown or not."""
+        self.table.add_row(*(cells[index] for index in self._kept))
+        for index in self._below:
+            self.note(str(cells[0]), str(cells[index]))
 
-    def _cut(self, cell: str | Text, index: int) -> str | Text:
-        """Prose on a narrow terminal: its beginning on one line rather than all of it on five."""
-        if index not in self._prose:
-            return cell
-        text = cell if isinstance(cell, Text) else Text(cell)
-        text.truncate(NARROW_PROSE, overflow="ellipsis")
-        return text
+    def note(self, label: str, text: str) -> None:
+        """A line under the table, once however often it is given."""
+        if text:
+            self._notes[(label, text)] = None
+
+    @property
+    def whole(self) -> Group:
+        """Title, table and lines. The title stands apart because a table breaks its own at its width."""
+        lines = Table.grid(padding=(0, 1))
+        lines.add_column(no_wrap=True, style="dim")
+        lines.add_column(style="dim")
+        for label, text in self._notes:
+            lines.add_row(Text(label), Text(text))
+        below = [Padding(lines, (0, 0, 1, 1))] if self._notes else []
+        return Group(self._title, self.table, *below)
 
 
 def _columns(spec: str) -> list[_Column]:
-    """``name`` text, ``name#`` number, ``name~`` prose; a leading ``+`` only on wide terminals; parted by commas."""
+    """``name`` text, ``name#`` number, ``name~`` prose, ``name>`` prose for below; a leading ``+`` only on wide terminals; parted by
+    commas."""
     return [
-        _Column(word.strip("+#~ "), number=word.endswith("#"), wide=word.startswith("+"), prose=word.endswith("~"))
+        _Column(
+            word.strip("+#~> "),
+            number=word.endswith("#"),
+            wide=word.startswith("+"),
+            prose=word.endswith("~"),
+            below=word.endswith(">"),
+        )
         for word in (part.strip() for part in spec.split(","))
     ]
 
 
-def _collection(report: DayReport, width: int) -> Table | None:
+def _collection(report: DayReport, width: int) -> Group | None:
     rows = report.collection
     if rows.empty:
         if report.outlets.empty:
@@ -99,7 +126,7 @@ def _collection(report: DayReport, width: int) -> Table | None:
         grid = _Grid("Articles", _columns("outlet, tier#, articles#, with a catalyst#"), width)
         for row in report.outlets.head(12).itertuples():
             grid.add(row.source, _whole(row.tier), str(row.articles), str(row.with_catalyst))
-        return grid.table
+        return grid.whole
     spec = "vendor, +requests#, +fetched#, new#, duplicates#, edits#, refused#, failures#, +waits#, median delay#, +median call#"
     grid = _Grid("Articles by vendor", _columns(spec), width)
     for row in rows.itertuples():
@@ -107,10 +134,10 @@ def _collection(report: DayReport, width: int) -> Table | None:
             row.provider, str(row.requests), str(row.fetched), str(row.inserted), str(row.duplicates), str(row.revisions),
             str(row.quarantined), str(row.failures), str(row.waits), _duration(row.median_delay_s), f"{row.median_ms:,.0f} ms",
         )  # fmt: skip
-    return grid.table
+    return grid.whole
 
 
-def _funnel(report: DayReport, width: int) -> Table | None:
+def _funnel(report: DayReport, width: int) -> Group | None:
     funnel = report.funnel
     if funnel.empty:
         return None
@@ -120,13 +147,13 @@ def _funnel(report: DayReport, width: int) -> Table | None:
     for row in report.cuts.head(6).itertuples():
         times = ("" if stage != row.stage else f"{row.times:,}" for stage in STAGES)
         grid.add(Text(f"cut: {row.reason}", style="dim"), *times)
-    return grid.table
+    return grid.whole
 
 
-def _candidates(report: DayReport, width: int) -> Table | None:
+def _candidates(report: DayReport, width: int) -> Group | None:
     if report.candidates.empty:
         return None
-    spec = "symbol, when, score#, +catalyst#, +technical#, move#, +rel. vol.#, +cycles#, +type, headline~"
+    spec = "symbol, when, score#, +catalyst#, +technical#, move#, +rel. vol.#, +cycles#, +type, headline>"
     grid = _Grid("Candidates at their best, and the headline that moved them", _columns(spec), width)
     for row in report.candidates.head(10).itertuples():
         grid.add(
@@ -134,10 +161,10 @@ def _candidates(report: DayReport, width: int) -> Table | None:
             f"{row.catalyst_score:.0f}", f"{row.technical_score:.0f}", _percent(row.change_pct), _ratio(row.relative_volume),
             str(row.cycles), row.catalyst_type.replace("_", " "), row.headline,
         )  # fmt: skip
-    return grid.table
+    return grid.whole
 
 
-def _signals(report: DayReport, width: int) -> Table | None:
+def _signals(report: DayReport, width: int) -> Group | None:
     rows = report.signals
     if rows.empty:
         return None
@@ -159,17 +186,17 @@ def _signals(report: DayReport, width: int) -> Table | None:
     reasons = pd.concat([rows["reject_reason"], rows.loc[rows["allowed"].eq(False), "risk_message"]]).dropna()
     general = reasons.astype(str).str.replace(r"-?\d+([.,]\d+)*", "#", regex=True)
     for reason, times in general.value_counts().head(5).items():
-        grid.add(Text(f"{times}×", style="dim"), *[""] * 10, Text(str(reason), style="dim"))
-    return grid.table
+        grid.note(f"{times}×", str(reason))
+    return grid.whole
 
 
-def _trades(report: DayReport, width: int) -> Table | Text:
+def _trades(report: DayReport, width: int) -> Group | Text:
     rows = report.trades
     if rows.empty:
         return Text("Trades: none\n", style="bold")
     filled = report.filled
     title = f"Trades: {len(filled)} filled of {len(rows)}, net {_money(report.net_pnl)}"
-    spec = "symbol, in, out, +shares#, entry#, exit#, P&L#, R#, +fees#, exit reason, headline~"
+    spec = "symbol, in, out, +shares#, entry#, exit#, P&L#, R#, +fees#, exit reason, headline>"
     grid = _Grid(title, _columns(spec), width)
     for row in filled.itertuples():
         pnl = _present(row.pnl)
@@ -179,10 +206,10 @@ def _trades(report: DayReport, width: int) -> Table | Text:
             Text(_number(pnl, "{:+,.2f}"), style="green" if (pnl or 0) > 0 else "red"), _number(row.r_multiple, "{:+.2f}"),
             _number(row.fees, "{:.2f}"), str(_present(row.exit_reason) or row.status), str(_present(row.headline) or ""),
         )  # fmt: skip
-    return grid.table
+    return grid.whole
 
 
-def _sources(report: DayReport, truth: pd.DataFrame | None, width: int) -> Table | None:
+def _sources(report: DayReport, truth: pd.DataFrame | None, width: int) -> Group | None:
     rows = report.sources
     if rows.empty:
         return None
@@ -201,10 +228,10 @@ def _sources(report: DayReport, truth: pd.DataFrame | None, width: int) -> Table
         grid.table.caption = (
             "learned: share of articles the price agreed with; planted: share of the outlet's scoops that are true"
         )
-    return grid.table
+    return grid.whole
 
 
-def _timings(report: DayReport, width: int) -> Table | None:
+def _timings(report: DayReport, width: int) -> Group | None:
     rows = report.stage_timings
     if rows.empty:
         return None
@@ -214,7 +241,7 @@ def _timings(report: DayReport, width: int) -> Table | None:
     grid = _Grid(title, _columns("stage, median ms#, worst ms#, share#"), width)
     for row in rows.itertuples():
         grid.add(row.stage, f"{row.median_ms:,.0f}", f"{row.worst_ms:,.0f}", f"{row.share:.0%}")
-    return grid.table
+    return grid.whole
 
 
 def _bottom_line(report: DayReport) -> Panel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from catalyst_assets.orchestration import doctor as doctor_module
-from catalyst_assets.orchestration.doctor import Doctor, DoctorReport, Finding, examine
+from catalyst_assets.orchestration.doctor import Doctor, DoctorReport, Finding, examine, show
 from catalyst_assets.ports import Account, BrokerClock, BrokerUnavailable, NewsBatch
 from catalyst_assets.settings import load_settings
 from catalyst_assets.storage.cache import Cache
@@ -189,3 +191,17 @@ def test_a_vendor_without_a_key_is_shown_as_off_with_what_to_set(world: World) -
     report, found = run(world)
     assert found["vendor finnhub"].state == "off" and found["vendor finnhub"].advice == "set FINNHUB_API_KEY"
     assert report.safe
+
+
+def test_what_several_dependencies_say_alike_is_shown_once_and_each_consequence_stays() -> None:
+    said, remedy = "the market does not answer", "start it"
+    findings = tuple(
+        Finding(name, "down", said, affects=f"no {name}", advice=remedy, unsafe=True)
+        for name in ("broker", "clock", "news")
+    )
+    text = io.StringIO()
+    show(DoctorReport((Finding("disk", "ok", "plenty"), *findings), "simulator"), Console(file=text, width=80))
+    shown = text.getvalue()
+    assert shown.count(said) == 1 == shown.count(f"what to do: {remedy}")
+    assert all(f"because of it: no {name}" in shown for name in ("broker", "clock", "news"))
+    assert "trading would be unsafe: broker, clock, news" in shown

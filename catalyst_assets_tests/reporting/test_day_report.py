@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -100,6 +101,25 @@ def test_the_report_shows_headline_trade_reason_and_planted_reliability(database
     for expected in ("Acme beats estimates", "target1", "0.91", "ordered 100", "+149.75", "finnhub", "news_raw"):
         assert expected in shown
     assert draw(report, tmp_path / "day.png", truth=truth).stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("width", [72, 80, 100])
+def test_on_a_narrow_terminal_headlines_stand_whole_below_their_table(database: Database, width: int) -> None:
+    _fill(database)
+    text = io.StringIO()
+    show(gather(database, SESSION, SCENARIO), Console(file=text, width=width, force_terminal=True, no_color=True))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text.getvalue()).splitlines()
+    assert max(len(line) for line in lines) <= width
+    named = [line for line in lines if "Acme beats estimates" in line]
+    assert len(named) == 2 and all("ACME" in line for line in named), "once under the candidates, once under the trades"
+    assert any("ordered 100" in line and "ACME" in line for line in lines)
+
+
+def test_output_that_is_no_terminal_has_room_for_every_column(database: Database) -> None:
+    _fill(database)
+    text = io.StringIO()
+    show(gather(database, SESSION, SCENARIO), Console(file=text, width=80))
+    assert "exit reason" in text.getvalue() and "rel. vol." in text.getvalue()
 
 
 def test_a_report_of_a_day_without_trades_can_be_shown_and_drawn(database: Database, tmp_path: Path) -> None:

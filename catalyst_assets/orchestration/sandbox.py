@@ -28,7 +28,8 @@ import requests
 from psycopg2 import sql
 
 from catalyst_assets.settings import Settings, load_settings, mask_url
-from catalyst_assets.storage.embedded import EmbeddedServices
+from catalyst_assets.storage.cache import Cache
+from catalyst_assets.storage.embedded import EmbeddedServices, service_urls
 from catalyst_assets.storage.embedded_postgres import free_port
 
 START_SECONDS = 90.0
@@ -85,6 +86,7 @@ class Sandbox:
         opened = cls(settings, process, log)
         try:
             _make_databases(settings)
+            _forget_hot_values(settings)
             opened._wait()
         except BaseException:
             opened.close()
@@ -149,6 +151,13 @@ def _enter(base: Settings, name: str, port: int) -> None:
         os.environ["CATALYST_DATABASE"] = f"{url.path.strip('/')}_{name}"
     else:
         os.environ["CATALYST_DATABASE"] = f"{base.database_name}_{name}"
+
+
+def _forget_hot_values(settings: Settings) -> None:
+    """Clear what Redis kept for the sandbox's database: spent request budgets and cached results of a day that is played anew."""
+    cache = Cache(service_urls(settings).redis_url, namespace=settings.database_name)
+    cache.clear_namespace()
+    cache.close()
 
 
 def _make_databases(settings: Settings) -> None:

@@ -132,6 +132,7 @@ class DayReport:
             "account snapshots": len(self.account),
             "source reliabilities": len(self.sources),
             "cycles": len(self.cycles),
+            **{f"articles of {row.provider}": row.inserted for row in self.collection.itertuples()},
         }
         return [name for name, count in produced.items() if count == 0]
 

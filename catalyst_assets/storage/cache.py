@@ -160,6 +160,19 @@ class Cache:
 
         return int(self.attempt(work, default=0))
 
+    def clear_namespace(self) -> int:
+        """Forget every key of the namespace, also those of others that begin with it (request budgets); how many.
+
+        For a database that is made anew: what Redis remembers of the old one is about things that never happened."""
+
+        def work(client: redis.Redis) -> int:
+            keys = list(client.scan_iter(match=f"{self.namespace}:*", count=1000))
+            for at in range(0, len(keys), 1000):
+                client.delete(*keys[at : at + 1000])
+            return len(keys)
+
+        return int(self.attempt(work, default=0))
+
     # ------------------------------------------------------------------------------------------------------- counters
 
     def statistics(self) -> pd.DataFrame:

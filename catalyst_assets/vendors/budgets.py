@@ -136,10 +136,6 @@ class RedisBudget:
         """See :class:`Budget`."""
         return _patiently(lambda: self._take(vendor, cost), wait)
 
-    def forget(self) -> None:
-        """Forget everything spent under this namespace (a simulated day that is played again)."""
-        self._client.delete(*[self._key(vendor) for vendor in self._limits])
-
     def _key(self, vendor: str) -> str:
         return f"{self._namespace}:budget:{vendor}"
 

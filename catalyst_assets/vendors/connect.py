@@ -60,8 +60,8 @@ def connect(
     """Connect what ``settings`` allow. Nothing is asked of anybody here, except the account's id before real money.
 
     ``redis_client``: the counter of requests is shared through it; without it each process counts alone.
-    ``budget_namespace``: of the counter's keys; default ``catalyst:<database>:<market>``. A simulated day that is played twice
-    needs a fresh one, or :meth:`RedisBudget.forget`. Raises :class:`alpaca_broker.LiveTradingRefused` and
+    ``budget_namespace``: of the counter's keys; default ``<database>:<market>``, so that they go when the database's keys go (a
+    simulated day that is played twice). Raises :class:`alpaca_broker.LiveTradingRefused` and
     :class:`ports.BrokerUnavailable` with real money only."""
     redact = Redactor(settings.secrets())
     guard_logs(redact)
@@ -70,7 +70,7 @@ def connect(
     pages = min(NEWSAPI_FREE_PAGES if free_newsapi else NEWSAPI_PAGES, settings.newsapi_per_day)
     if budget is None:
         limits = allowances(settings, newsapi_pages=pages)
-        namespace = budget_namespace or f"catalyst:{settings.database_name}:{settings.market}"
+        namespace = budget_namespace or f"{settings.database_name}:{settings.market}"
         budget = (
             LocalBudget(limits, clock)
             if redis_client is None

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,11 +36,16 @@ frame = open_database(load_settings()).read(
     "select trade_id, symbol, direction, filled_qty, entry_price, entry_time, exit_price, exit_reason, status from trade_records order by 1"
 )
 cycles = open_database(load_settings()).read("select status, count(*)::int n from trading_cycles group by status")
-print("RESULT " + json.dumps([code, frame.astype(str).to_dict("records"), dict(zip(cycles["status"], cycles["n"]))]))
+news = open_database(load_settings()).read("select provider, count(*)::int n from news_raw group by provider order by 1")
+print("RESULT " + json.dumps({
+    "code": code, "trades": frame.astype(str).to_dict("records"), "cycles": dict(zip(cycles["status"], cycles["n"])),
+    "articles": dict(zip(news["provider"], news["n"])),
+}))
 """
 
 
-def play(home: Path) -> tuple[int, list[dict[str, str]], dict[str, int], str]:
+def play(home: Path) -> tuple[dict[str, Any], str]:
+    """What a played day left behind, and what it printed."""
     known = {env_name(name, info) for name, info in Settings.model_fields.items()} | {"DAGSTER_HOME"}
     environment = {key: value for key, value in os.environ.items() if key not in known} | {"CATALYST_HOME": str(home)}
     done = subprocess.run(
@@ -48,20 +54,22 @@ def play(home: Path) -> tuple[int, list[dict[str, str]], dict[str, int], str]:
     )  # fmt: skip
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
     assert line is not None, done.stdout[-2000:] + done.stderr[-2000:]
-    code, trades, cycles = json.loads(line.removeprefix("RESULT "))
-    return code, trades, cycles, done.stdout
+    return json.loads(line.removeprefix("RESULT ")), done.stdout
 
 
 @pytest.mark.timeout(320)
-def test_the_same_seed_gives_the_same_trades_and_an_unfinished_day_is_no_success(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_day_and_an_unfinished_day_is_no_success(tmp_path: Path) -> None:
     services = EmbeddedServices(tmp_path)
     try:
-        code, trades, cycles, shown = play(tmp_path)
-        _, again, _, _ = play(tmp_path)
+        day, shown = play(tmp_path)
+        again, _ = play(tmp_path)
     finally:
         services.stop()
-    assert cycles == {"finished": 4}
-    assert sum(float(trade["filled_qty"]) > 0 for trade in trades) >= 2
-    assert again == trades
-    assert code == 1 and "source reliabilities" in shown, "a day cut short learned nothing, and the exit code says so"
+    assert day["cycles"] == {"finished": 4}
+    assert sum(float(trade["filled_qty"]) > 0 for trade in day["trades"]) >= 2
+    assert set(day["articles"]) == {"alpaca", "alpha_vantage", "finnhub", "newsapi"}
+    assert again == day, "what the first day left in Redis (request budgets, hot values) must not reach the second"
+    assert day["code"] == 1 and "source reliabilities" in shown, (
+        "a day cut short learned nothing, and the exit code says so"
+    )
     assert (tmp_path / "day.png").stat().st_size > 20_000

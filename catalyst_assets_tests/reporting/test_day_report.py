@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -89,6 +90,13 @@ def test_a_day_in_which_everything_happened_has_no_empty_stage(database: Databas
 def test_a_day_without_rows_names_every_stage_that_produced_nothing(database: Database) -> None:
     empty = gather(database, SESSION, SCENARIO).empty_stages()
     assert "articles" in empty and "closed trades" in empty and "cycles" in empty
+
+
+def test_a_vendor_that_was_asked_all_day_and_gave_nothing_is_named(database: Database) -> None:
+    _fill(database)
+    report = gather(database, SESSION, SCENARIO)
+    silent = replace(report, collection=report.collection.assign(inserted=0))
+    assert silent.empty_stages() == [f"articles of {name}" for name in report.collection["provider"]]
 
 
 def test_the_report_shows_headline_trade_reason_and_planted_reliability(database: Database, tmp_path: Path) -> None:

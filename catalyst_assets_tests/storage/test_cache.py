@@ -50,6 +50,19 @@ def test_another_last_bar_feed_or_version_is_another_question(redis_url: str) ->
         assert cache.get("patterns", **{**depends, name: other}) is None
 
 
+def test_clearing_a_namespace_takes_everything_that_begins_with_it_and_nothing_else(redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url)
+    mine, similar = Cache(redis_url, namespace="day"), Cache(redis_url, namespace="day_two")
+    for cache in (mine, similar):
+        cache.put("scan", 1, session="x")
+    client.set("day:simulator:budget:finnhub", 1)
+    client.set("yesterday:scan", 1)
+    assert mine.clear_namespace() >= 2
+    assert mine.get("scan", session="x") is None and not client.exists("day:simulator:budget:finnhub")
+    assert similar.get("scan", session="x") == 1 and client.exists("yesterday:scan")
+    assert Cache("").clear_namespace() == 0
+
+
 def test_invalidation_forgets_exactly_what_depends_on_the_names(redis_url: str) -> None:
     cache = Cache(redis_url)
     for symbol in ("A", "B"):

@@ -74,13 +74,23 @@ def test_two_processes_share_one_allowance_through_redis(redis_server: redis.Red
     ]
 
 
-def test_another_namespace_and_forgetting_start_anew(redis_server: redis.Redis) -> None:
+def test_another_namespace_starts_anew(redis_server: redis.Redis) -> None:
     clock = FixedClock(START)
     first = RedisBudget(redis_server, LIMITS, clock, namespace="old")
     assert first.acquire("v", 3) and not first.acquire("v")
     assert RedisBudget(redis_server, LIMITS, clock, namespace="new").acquire("v", 3)
-    first.forget()
-    assert first.acquire("v", 3)
+    assert not first.acquire("v")
+
+
+def test_entries_that_left_their_window_are_removed_and_the_key_expires(redis_server: redis.Redis) -> None:
+    clock = FixedClock(START)
+    budget = RedisBudget(redis_server, LIMITS, clock, namespace="tidy")
+    assert budget.acquire("v", 3)
+    assert redis_server.pttl("tidy:budget:v") > 0
+    longest = max(rate.interval for rate in LIMITS["v"])
+    clock.at += timedelta(milliseconds=longest + 1)
+    budget._tidied.clear()  # a second later
+    assert budget.acquire("v") and redis_server.zcard("tidy:budget:v") == 1
 
 
 def test_a_flushed_redis_is_used_again_at_once(redis_server: redis.Redis) -> None:

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from catalyst_assets.commands import safety
 from catalyst_assets.settings import Settings, load_settings, mask_url, unknown_variables
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ app.add_typer(config_app, name="config")
 app.add_typer(services_app, name="services")
 app.add_typer(database_app, name="database")
 app.add_typer(import_app, name="import")
+for command in (safety.halt, safety.flatten, safety.resume):
+    app.command()(command)
 
 out = Console()
 _state = {"debug": False}

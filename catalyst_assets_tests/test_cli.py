@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from catalyst_assets import cli
 from catalyst_assets.cli import EXPECTED_ERRORS, app
+from catalyst_assets.storage.database import Database
 from catalyst_assets.storage.embedded import EmbeddedServices
 
 PROJECT = Path(__file__).parents[1]
@@ -141,3 +142,35 @@ def test_help_names_every_command() -> None:
     text = runner.invoke(app, ["--help"]).stdout
     for command in ("config", "services", "database", "doctor", "import", "simulate", "demo", "dev", "replay", "env"):
         assert f" {command} " in text
+
+
+# ---------------------------------------------------------------------------------------------------- halt, flatten, resume
+
+
+def test_halt_and_resume_need_no_database_and_say_what_was_not_recorded(tmp_path: Path) -> None:
+    home = {"CATALYST_HOME": str(tmp_path), "DATABASE_URL": "postgresql://me:secret-word@127.0.0.1:1/nowhere"}
+    halted = catalyst("halt", "the news is strange", **home)
+    assert halted.returncode == 0 and "halted" in halted.stdout and "not recorded" in halted.stderr
+    (switch,) = tmp_path.glob("*/KILL_SWITCH")
+    assert switch.read_text().startswith("the news is strange")
+    resumed = catalyst("resume", **home)
+    assert resumed.returncode == 0 and not switch.exists() and "allowed again" in resumed.stdout
+    assert "nothing was halted" in catalyst("resume", **home).stdout
+    assert "secret-word" not in halted.stderr + resumed.stderr
+
+
+def test_halt_leaves_a_row_in_the_log_of_a_running_database(environment: Path, database: Database) -> None:
+    assert runner.invoke(app, ["halt", "too quiet"]).exit_code == 0
+    assert runner.invoke(app, ["resume"]).exit_code == 0
+    rows = database.read("select component, message from workflow_log order by id")
+    assert list(rows["component"]) == ["switch:halt", "switch:resume"] and "too quiet" in rows["message"].iloc[0]
+
+
+def test_flatten_without_a_broker_fails_but_leaves_the_switch_on(tmp_path: Path) -> None:
+    done = catalyst(
+        "flatten", "out", CATALYST_HOME=str(tmp_path), CATALYST_MARKET="simulator", CATALYST_SIMULATOR_URL="http://127.0.0.1:1",
+        DATABASE_URL="postgresql://me@127.0.0.1:1/nowhere",
+    )  # fmt: skip
+    assert done.returncode == 1 and "the switch stays on" in done.stderr and "Traceback" not in done.stderr
+    (switch,) = tmp_path.glob("*/KILL_SWITCH")
+    assert switch.read_text().startswith("flatten: out")

@@ -18,11 +18,12 @@ from datetime import datetime
 import pandas as pd
 
 from catalyst_assets.execution.book import Book
-from catalyst_assets.execution.guards import AccountGuard, KillSwitch, check_pairing
+from catalyst_assets.execution.guards import AccountGuard, check_pairing
 from catalyst_assets.execution.leaving import cancel_entries, leave
 from catalyst_assets.execution.order_step import PlaceResult, place
 from catalyst_assets.execution.protection import end_late_entries, held_now, protect
 from catalyst_assets.execution.station import Station
+from catalyst_assets.execution.switches import KillSwitch
 from catalyst_assets.execution.synchronise import SyncResult, synchronise
 from catalyst_assets.execution.watch import WatchResult, manage_positions
 from catalyst_assets.ports import Account, Broker, Clock, MarketData
@@ -43,7 +44,8 @@ class FlattenResult:
 class TradingDesk:
     """Places, watches and closes trades of one scenario on one account.
 
-    ``kill_switch`` gives the reason for stopping all entries (``None``: none); ``pause`` waits seconds between two looks at the broker.
+    ``kill_switch`` gives the reason for stopping all entries, ``flat_ordered`` the one for closing everything (``None``: none); ``pause``
+    waits seconds between two looks at the broker.
     Raises :class:`~.guards.TradingForbidden` on construction when scenario and broker do not belong together. Every method raises
     ``BrokerUnavailable`` when the broker cannot be read, ``AccountBusy`` when another process works on the account, and
     ``TradingForbidden`` for real money without its switches.
@@ -61,6 +63,7 @@ class TradingDesk:
         scenario: str,
         guard: AccountGuard | None = None,
         kill_switch: KillSwitch | None = None,
+        flat_ordered: KillSwitch | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         check_pairing(broker, scenario)
@@ -77,6 +80,8 @@ class TradingDesk:
         )
         if kill_switch is not None:
             self._station.kill_switch = kill_switch
+        if flat_ordered is not None:
+            self._station.flat_ordered = flat_ordered
         self._account_id: str | None = None
         self._locked = False
         self._mutex = threading.RLock()
@@ -120,13 +125,17 @@ class TradingDesk:
     def watch(self, now: datetime | None = None, mentions: pd.DataFrame | None = None) -> WatchResult:
         """One minute's watch: synchronise, end late entries, apply the position rules, protect, synchronise.
 
-        ``now`` defaults to the clock; ``mentions`` are the articles that may contradict a position (mention columns).
+        ``now`` defaults to the clock; ``mentions`` are the articles that may contradict a position (mention columns). While the switch
+        says so, everything is closed instead.
         """
         with self._writer():
             book = self._book()
             if not book.live_trades():
                 return WatchResult()
             station = self._station
+            if (ordered := station.flat_ordered()) is not None:
+                self._leave_all(book, ordered, "flatten")
+                return WatchResult(live=len(book.live_trades()))
             now = now or station.now()
             synced = synchronise(station, book)
             ended = end_late_entries(station, book, now)
@@ -150,19 +159,24 @@ class TradingDesk:
         """
         with self._writer():
             book = self._book()
-            station = self._station
-            synchronise(station, book)
-            leaving: list[str] = []
-            for trade in book.live_trades():
-                if held_now(book, trade) > 0:
-                    leave(station, book, trade, code, reason)
-                    leaving.append(trade.trade_id)
-                else:
-                    cancel_entries(station, book, trade, reason)
-            synchronise(station, book)
+            leaving = self._leave_all(book, reason, code)
             ours = {trade.symbol for trade in book.trades.values()}
-            foreign = tuple(p.symbol for p in station.broker.positions() if p.symbol not in ours)
+            foreign = tuple(p.symbol for p in self._station.broker.positions() if p.symbol not in ours)
             return FlattenResult(tuple(leaving), foreign)
+
+    def _leave_all(self, book: Book, reason: str, code: str) -> list[str]:
+        """Cancel entries without shares and leave every held trade; the trades that leave."""
+        station = self._station
+        synchronise(station, book)
+        leaving: list[str] = []
+        for trade in book.live_trades():
+            if held_now(book, trade) > 0:
+                leave(station, book, trade, code, reason)
+                leaving.append(trade.trade_id)
+            else:
+                cancel_entries(station, book, trade, reason)
+        synchronise(station, book)
+        return leaving
 
     def record_account(self) -> SnapshotRow:
         """Store the account's equity, cash and result of the day (equity − equity at the previous close, USD)."""

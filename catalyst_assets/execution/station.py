@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from catalyst_assets.execution.guards import AccountGuard, KillSwitch, is_external
+from catalyst_assets.execution.guards import AccountGuard, is_external
+from catalyst_assets.execution.switches import KillSwitch
 from catalyst_assets.ports import Account, Broker, Clock, MarketData, MarketDataUnavailable
 from catalyst_assets.trading.calendar import SessionHours, TradingCalendar
 from catalyst_assets.trading.config import ExecutionConfig, TradingConfig
@@ -39,6 +40,8 @@ class Station:
     pause: Callable[[float], None]
     guard: AccountGuard = field(default_factory=AccountGuard)
     kill_switch: KillSwitch = _never
+    flat_ordered: KillSwitch = _never
+    """Why everything has to be closed; ``None`` when nothing says so."""
     _shortable: frozenset[str] | None = None
     _hours: SessionHours | None = None
 

@@ -21,6 +21,7 @@ from catalyst_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from catalyst_assets.execution.desk import TradingDesk
+    from catalyst_assets.execution.switches import KillSwitchFile
     from catalyst_assets.execution.watch import WatchResult
     from catalyst_assets.ports import Broker, Clock, MarketData, NewsSource
     from catalyst_assets.storage.bars import BarStore
@@ -124,9 +125,11 @@ def fresh(clock: Clock) -> Clock:
     return clock
 
 
-def kill_switch_path(settings: Settings) -> Path:
+def kill_switch(settings: Settings) -> KillSwitchFile:
     """The file whose existence stops all new entries; its text is the reason."""
-    return settings.home / settings.database_name / "KILL_SWITCH"
+    from catalyst_assets.execution.switches import KillSwitchFile
+
+    return KillSwitchFile(settings.home / settings.database_name / "KILL_SWITCH")
 
 
 class Connections:
@@ -185,10 +188,11 @@ class Connections:
 
     def _make_desk(self, config: TradingConfig) -> TradingDesk:
         from catalyst_assets.execution.desk import TradingDesk
-        from catalyst_assets.execution.guards import AccountGuard, KillSwitchFile
+        from catalyst_assets.execution.guards import AccountGuard
         from catalyst_assets.storage.trades import TradeRepository
         from catalyst_assets.trading.calendar import TradingCalendar
 
+        switch = kill_switch(self.settings)
         return TradingDesk(
             self.broker,
             TradeRepository(self.database),
@@ -198,7 +202,8 @@ class Connections:
             config,
             scenario="live",
             guard=AccountGuard(self.settings.live_trading, self.settings.live_account_id),
-            kill_switch=KillSwitchFile(kill_switch_path(self.settings)),
+            kill_switch=switch,
+            flat_ordered=switch.flat_ordered,
             pause=self._pause,
         )
 

@@ -160,6 +160,9 @@ class SignalConfig(Group):
     half_size: Score = 50.0
     quarter_size: Score = 30.0
     min_direction: Fraction = Field(0.15, description="|direction| of the catalyst below which there is no trade")
+    min_catalyst: Score = Field(
+        10.0, description="catalyst score below which there is no trade, whatever the chart says"
+    )
     stop_pct: Annotated[float, Field(gt=0, le=20)] = 2.0
     stop_atr: Positive = 2.0
     stop_min_spreads: Positive = Field(2.0, description="the stop is at least this many spreads from the entry")

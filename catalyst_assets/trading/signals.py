@@ -226,6 +226,9 @@ def _signal(inputs: Inputs, config: SignalConfig) -> dict[str, Any]:
         rejections.append("direction unknown")
     elif abs(toward) < config.min_direction:
         rejections.append(f"direction {toward:+.2f} is below {config.min_direction:g}")
+    catalyst = components["catalyst"]["score"]
+    if catalyst is not None and catalyst < config.min_catalyst:
+        rejections.append(f"catalyst {catalyst:.1f} is below {config.min_catalyst:g}")
     rejections += [f"{name} unknown" for name, part in components.items() if part["score"] is None]
     rejections += refused
     if fraction == 0:

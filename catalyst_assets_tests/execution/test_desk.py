@@ -10,8 +10,9 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from catalyst_assets.execution.guards import AccountGuard, KillSwitchFile, TradingForbidden
+from catalyst_assets.execution.guards import AccountGuard, TradingForbidden
 from catalyst_assets.execution.journal import TRANSITIONS, IllegalTransition, check_transition
+from catalyst_assets.execution.switches import KillSwitchFile
 from catalyst_assets.ports import OrderRefused, OrderStateUnknown
 from catalyst_assets.storage.database import Database
 from catalyst_assets.storage.trades import AccountBusy, LiveRowsAreKept, TradeRepository

@@ -116,9 +116,21 @@ def test_size_follows_confidence(confidence: float, fraction: float) -> None:
     assert signals.size_fraction(confidence, SETTINGS) == fraction
 
 
+@pytest.mark.parametrize(
+    ("catalyst", "traded"), [(0.0, False), (1.2, False), (9.99, False), (10.0, True), (80.0, True)]
+)
+def test_a_chart_without_a_catalyst_is_no_trade(catalyst: float, traded: bool) -> None:
+    case = Case()
+    case.candidate["catalyst_score"] = catalyst
+    row = build(case).iloc[0]
+    assert (row["status"] == "actionable") is traded
+    if not traded:
+        assert row["reject_reason"] == f"catalyst {catalyst:.1f} is below 10" and row["size_fraction"] == 0
+
+
 def test_low_confidence_is_rejected_with_no_size() -> None:
     case = Case()
-    case.candidate |= {"catalyst_score": 5.0, "relative_volume": 0.5}
+    case.candidate |= {"catalyst_score": 10.0, "relative_volume": 0.5}
     case.score = 0.0
     row = build(case).iloc[0]
     assert row["status"] == "rejected" and row["size_fraction"] == 0

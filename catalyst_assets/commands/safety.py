@@ -1,0 +1,148 @@
+"""``catalyst halt``, ``flatten`` and ``resume``: the person's hand on the brake.
+
+Belongs here: options, words and exit codes. Does not belong here: the switch (``execution/switches.py``), emptying the account
+(``execution/emergency.py``). They need no database, no Redis and no Dagster; what can be recorded is recorded.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from catalyst_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from catalyst_assets.execution.emergency import Emptied
+    from catalyst_assets.ports import Broker
+
+out = Console()
+Reason = Annotated[str, typer.Argument(help="why; shown with every refused entry")]
+
+
+def halt(reason: Reason = "halted by hand") -> None:
+    """No new entries from now on, in every process and after restarts, until: catalyst resume. Positions stay protected."""
+    from catalyst_assets.orchestration.connections import kill_switch
+
+    settings = load_settings()
+    said = f"{reason} ({_who()})"
+    kill_switch(settings).engage(said)
+    out.print(
+        "[bold yellow]halted[/]: no new entries; open positions stay protected and watched. Undo: catalyst resume"
+    )
+    _record(settings, "halt", said)
+
+
+def resume() -> None:
+    """Allow entries again after halt or flatten."""
+    from catalyst_assets.orchestration.connections import kill_switch
+
+    settings = load_settings()
+    switch = kill_switch(settings)
+    why = switch()
+    switch.release()
+    out.print("entries are allowed again" if why else "nothing was halted")
+    if why:
+        _record(settings, "resume", f"was: {why} ({_who()})")
+
+
+def flatten(
+    reason: Reason = "flattened by hand",
+    seconds: Annotated[float, typer.Option(min=1, help="how long to try until confirmed flat")] = 60.0,
+) -> None:
+    """Cancel every order and close every position of the account at the market; entries stay halted. Exit code 1 until confirmed flat."""
+    from catalyst_assets.execution.emergency import empty_account
+    from catalyst_assets.orchestration.connections import kill_switch
+    from catalyst_assets.ports import BrokerError
+
+    settings = load_settings()
+    said = f"{reason} ({_who()})"
+    kill_switch(settings).engage(said, flat=True)
+    out.print("[bold yellow]halted[/]: no new entries until catalyst resume; every process closes what it watches")
+    broker = _broker(settings)
+    try:
+        clock = broker.clock()
+    except BrokerError as error:
+        typer.echo(f"error: the broker cannot be asked: {error}; the switch stays on, run this again", err=True)
+        raise typer.Exit(1) from None
+    if not clock.is_open:
+        typer.echo(
+            f"error: the market is closed until {clock.next_open:%Y-%m-%d %H:%M} UTC: positions keep their orders at the broker, and are "
+            "closed by the watch after the open while the switch is on",
+            err=True,
+        )
+        raise typer.Exit(1)
+    result = empty_account(
+        broker,
+        datetime.now(UTC),
+        seconds=seconds,
+        pause=time.sleep,
+        monotonic=time.monotonic,
+        tell=lambda line: out.print(f"  {line}"),
+    )
+    _record(settings, "flatten", f"{said}; {_summary(result)}")
+    for trouble in result.troubles:
+        out.print(f"  [dim]on the way: {trouble}[/]")
+    if result.flat:
+        out.print(f"[bold green]flat[/]: {_summary(result)}")
+        return
+    typer.echo(f"error: not flat yet: {_summary(result)}; the switch stays on, run this again", err=True)
+    raise typer.Exit(1)
+
+
+def _summary(result: Emptied) -> str:
+    held = ", ".join(f"{qty} {symbol}" for symbol, qty in result.held.items())
+    parts = [f"{result.cancelled} orders cancelled", f"{len(result.sent)} exits sent"]
+    if not result.flat:
+        parts.append(f"held: {held or 'nothing'}")
+        parts.append(f"working orders in: {', '.join(result.working) or 'nothing'}")
+    else:
+        parts.append("the broker shows no position and no working order")
+    return ", ".join(parts)
+
+
+def _broker(settings: Settings) -> Broker:
+    """The broker with nothing else: requests are counted in this process, by its own clock."""
+    from catalyst_assets.orchestration.connections import SystemClock
+    from catalyst_assets.vendors.budgets import LocalBudget, allowances
+    from catalyst_assets.vendors.connect import connect_broker
+    from catalyst_assets.vendors.transport import Redactor
+
+    budget = LocalBudget(allowances(settings), SystemClock())
+    return connect_broker(settings, budget=budget, redact=Redactor(settings.secrets()))
+
+
+def _record(settings: Settings, action: str, message: str) -> None:
+    """An entry in workflow_log when the database is there; a database that is not is never started for it."""
+    from catalyst_assets.storage.database import DatabaseUnavailable, open_database
+    from catalyst_assets.storage.embedded import EmbeddedServices
+    from catalyst_assets.storage.embedded_postgres import EmbeddedUnavailable
+    from catalyst_assets.storage.migrations import MigrationError
+    from catalyst_assets.storage.operations import OperationsRepository
+
+    running = settings.database_url or any(
+        state.name == "postgres" and state.state == "running"
+        for state in EmbeddedServices(settings.home, settings.database_name).status()
+    )
+    if running:
+        try:
+            database = open_database(settings, application_name="catalyst-cli")
+            OperationsRepository(database).log("warning", f"switch:{action}", message, at=datetime.now(UTC))
+            database.close()
+            return
+        except (DatabaseUnavailable, EmbeddedUnavailable, MigrationError) as error:
+            typer.echo(f"warning: not recorded in workflow_log: {error}", err=True)
+            return
+    typer.echo("warning: not recorded in workflow_log: the database is not running", err=True)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # containers without a passwd entry
+        return f"uid {os.getuid()}"

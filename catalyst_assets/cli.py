@@ -39,7 +39,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(services_app, name="services")
 app.add_typer(database_app, name="database")
 app.add_typer(import_app, name="import")
-for command in (safety.halt, safety.flatten, safety.resume):
+for command in (safety.halt, safety.flatten, safety.resume, safety.reconcile):
     app.command()(command)
 
 out = Console()

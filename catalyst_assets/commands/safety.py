@@ -1,12 +1,13 @@
-"""``catalyst halt``, ``flatten`` and ``resume``: the person's hand on the brake.
+"""``catalyst halt``, ``flatten``, ``resume`` and ``reconcile``: the person's hand on the brake, and a look at the books.
 
 Belongs here: options, words and exit codes. Does not belong here: the switch (``execution/switches.py``), emptying the account
-(``execution/emergency.py``). They need no database, no Redis and no Dagster; what can be recorded is recorded.
+(``execution/emergency.py``). The first three need no database, no Redis and no Dagster; what can be recorded is recorded.
 """
 
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import time
 from datetime import UTC, datetime
@@ -93,6 +94,39 @@ def flatten(
         return
     typer.echo(f"error: not flat yet: {_summary(result)}; the switch stays on, run this again", err=True)
     raise typer.Exit(1)
+
+
+def reconcile(as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
+    """Make journal, trades and broker agree, protect what is unprotected, compare the rest. Exit code 1 while something blocks entries."""
+    from catalyst_assets.orchestration.connections import close_connections, connections
+    from catalyst_assets.storage.configuration import ConfigurationRepository
+    from catalyst_assets.storage.operations import OperationsRepository
+
+    settings = load_settings()
+    opened = connections(settings)
+    found = opened.desk(ConfigurationRepository(opened.database).load()).reconcile()
+    words = "; ".join(difference.message for difference in found.differences)
+    OperationsRepository(opened.database).record_health(
+        "reconciliation",
+        "ok" if found.agreed else "down",
+        checked_at=datetime.now(UTC),
+        message=words[:500] or "broker and journal agree",
+    )
+    close_connections()
+    if as_json:
+        out.print_json(json.dumps(found.as_json()))
+    else:
+        compared = ", ".join(f"{count} {what}" for what, count in found.counts.items())
+        out.print(f"account {found.account_id}, session {found.session}: compared {compared}")
+        for trade_id in found.protected:
+            out.print(f"  [yellow]protected[/]: shares of trade {trade_id} had no stop")
+        for difference in found.differences:
+            mark = "[red]differs[/]" if difference.blocking else "[yellow]not ours[/]"
+            out.print(f"  {mark}: {difference.message}")
+        out.print(
+            "[green]broker and journal agree[/]" if found.agreed else "[red]no new entries until this is settled[/]"
+        )
+    raise typer.Exit(0 if found.agreed else 1)
 
 
 def _summary(result: Emptied) -> str:

@@ -22,9 +22,10 @@ from catalyst_assets.execution.guards import AccountGuard, check_pairing
 from catalyst_assets.execution.leaving import cancel_entries, leave
 from catalyst_assets.execution.order_step import PlaceResult, place
 from catalyst_assets.execution.protection import end_late_entries, held_now, protect
+from catalyst_assets.execution.reconcile import Difference, Reconciliation, executions, flat, money, orders, shares
 from catalyst_assets.execution.station import Station
 from catalyst_assets.execution.switches import KillSwitch
-from catalyst_assets.execution.synchronise import SyncResult, synchronise
+from catalyst_assets.execution.synchronise import SyncResult, first_order_at, synchronise
 from catalyst_assets.execution.watch import WatchResult, manage_positions
 from catalyst_assets.ports import Account, Broker, Clock, MarketData
 from catalyst_assets.storage.trade_rows import SnapshotRow
@@ -177,6 +178,41 @@ class TradingDesk:
                 cancel_entries(station, book, trade, reason)
         synchronise(station, book)
         return leaving
+
+    def reconcile(self) -> Reconciliation:
+        """Make our books and the broker agree as far as they can be made to, protect what is unprotected, and compare everything else.
+
+        What start-up and recovery do; safe at any time, and a second run finds nothing to do.
+        """
+        with self._writer():
+            station, book = self._station, self._book()
+            synced = synchronise(station, book, force=True)
+            resumed = protect(station, book)
+            if resumed:
+                synced = synchronise(station, book, force=True)
+            since = first_order_at(station, book)
+            account, open_orders, positions, fills, fees = station.together(
+                station.account,
+                station.broker.open_orders,
+                station.broker.positions,
+                lambda: station.broker.fills(since),
+                lambda: station.broker.fees(since),
+            )
+            alone = all(book.by_broker_id(fill.order_id) is not None for fill in fills)
+            found = [
+                *(Difference("order", "", "", "", said) for said in synced.disagreements),
+                *shares(book, positions, open_orders),
+                *orders(book, open_orders),
+                *executions(book, fills),
+                *money(book, fees, alone=alone),
+            ]
+            counts = {
+                "trades": len(book.trades),
+                "positions": len(positions),
+                "working orders": sum(1 for order in open_orders for _ in flat(order)),
+                "executions": len(fills),
+            }
+            return Reconciliation(station.now(), book.session, account.account_id, tuple(found), tuple(resumed), counts)
 
     def record_account(self) -> SnapshotRow:
         """Store the account's equity, cash and result of the day (equity − equity at the previous close, USD)."""

@@ -21,9 +21,10 @@ import pandas as pd
 
 from catalyst_assets.execution.book import Book
 from catalyst_assets.execution.journal import plan, trade_id
+from catalyst_assets.execution.reconcile import Difference, shares
 from catalyst_assets.execution.sending import look, look_up, observe, send
 from catalyst_assets.execution.station import Station
-from catalyst_assets.execution.synchronise import SyncResult
+from catalyst_assets.execution.synchronise import SyncResult, synchronise
 from catalyst_assets.ports import Account, BrokerOrder, BrokerPosition, OrderClass, OrderType
 from catalyst_assets.storage.trade_rows import DecisionRow, JournalOrder, TradeRecord
 from catalyst_assets.trading.prices import round_down
@@ -174,10 +175,13 @@ def risk_context(
 ) -> RiskContext:
     """The limits' view of account and market, read now. Positions and orders at the broker count whether or not they are ours."""
     hours = station.hours(book.session)
-    block = _account_block(account, synced)
     positions, orders, (quotes, halted) = station.together(
         station.broker.positions, station.broker.open_orders, lambda: station.quotes_and_halts(symbols)
     )
+    if _differences(book, positions, orders):  # something may have filled since the synchronisation: look once more
+        synced = synchronise(station, book, fees=False)
+        positions, orders = station.together(station.broker.positions, station.broker.open_orders)
+    block = _account_block(account, synced, _differences(book, positions, orders))
     minute_ago, morning = now - timedelta(minutes=1), hours.pre_open
     # New orders of ours: the broker's own exit legs and moved stops are not counted, or good trades would use up the day's orders.
     made_by_us = (
@@ -208,13 +212,19 @@ def risk_context(
     )
 
 
-def _account_block(account: Account, synced: SyncResult) -> str | None:
+def _differences(book: Book, positions: Sequence[BrokerPosition], orders: Sequence[BrokerOrder]) -> list[Difference]:
+    return [found for found in shares(book, positions, orders) if found.blocking]
+
+
+def _account_block(account: Account, synced: SyncResult, differences: Sequence[Difference]) -> str | None:
     if account.trading_blocked:
         return "the broker has blocked trading"
     if account.status.lower().rpartition(".")[2] not in _ACTIVE:
         return f"the account's status is {account.status}"
     if synced.disagreements:
         return f"broker and journal disagree: {synced.disagreements[0]}"
+    if differences:
+        return f"broker and journal disagree: {differences[0].message}"
     return None
 
 

@@ -7,7 +7,7 @@ broker's story contradicts the journal the contradiction is filed and returned: 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from decimal import Decimal
 from catalyst_assets.execution.book import Book
 from catalyst_assets.execution.journal import UNSURE_STATES, adopted, is_alive
 from catalyst_assets.execution.ledger import allocate_fees, executed, facts
+from catalyst_assets.execution.reconcile import flat
 from catalyst_assets.execution.sending import disagree, look_up, observe_or_disagree, refuse
 from catalyst_assets.execution.station import Station
 from catalyst_assets.ports import BrokerOrder
@@ -57,7 +58,7 @@ def synchronise(station: Station, book: Book, *, force: bool = False, fees: bool
     """
     if not book.trades or not (force or book.live_trades()):
         return SyncResult()
-    since = _since(station, book)
+    since = first_order_at(station, book)
     findings = _Findings()
     for order in station.broker.orders_since(since):
         _file(station, book, order, findings)
@@ -69,15 +70,10 @@ def synchronise(station: Station, book: Book, *, force: bool = False, fees: bool
     return SyncResult(tuple(findings.disagreements), unsure, tuple(closed))
 
 
-def _since(station: Station, book: Book) -> datetime:
+def first_order_at(station: Station, book: Book) -> datetime:
+    """The instant from which the broker's orders, fills and fees concern this book."""
     start: datetime = station.hours(book.session).pre_open.to_pydatetime()
     return min([start, *(trade.created_at for trade in book.live_trades())]) - CLOCK_MARGIN
-
-
-def _flat(order: BrokerOrder) -> Iterator[BrokerOrder]:
-    yield order
-    for leg in order.legs:
-        yield from _flat(leg)
 
 
 def _file(station: Station, book: Book, order: BrokerOrder, findings: _Findings) -> None:
@@ -85,7 +81,7 @@ def _file(station: Station, book: Book, order: BrokerOrder, findings: _Findings)
     if row is None:
         return
     findings.add(observe_or_disagree(book, row, order, station.now()))
-    findings.seen.update(part.order_id for part in _flat(order))
+    findings.seen.update(part.order_id for part in flat(order))
 
 
 def _adopt(station: Station, book: Book, order: BrokerOrder) -> JournalOrder | None:

@@ -104,7 +104,8 @@ class NewsRepository(Repository):
             key = ("provider", "vendor_id", "content_hash")
             revised = self.database.append_in(connection, "news_revisions", revisions, keys=key)
             self._quarantine(connection, refused, first_seen_at, origin_file)
-        fresh = [article for ident, article in unique.items() if ident not in set(known["news_id"])]
+        stored = set(known["news_id"].tolist())
+        fresh = [article for ident, article in unique.items() if ident not in stored]
         delays_s = pd.Series([(first_seen_at - article.published_at).total_seconds() for article in fresh], dtype=float)
         return StoreCounts(
             fetched=len(articles),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from catalyst_assets.orchestration import frames
+from catalyst_assets.orchestration import frames, known_indicators
 from catalyst_assets.orchestration.charts import store_of
 from catalyst_assets.orchestration.cycle import CycleContext
 from catalyst_assets.orchestration.recording import quotes as recorded_quotes
@@ -52,14 +52,17 @@ def scan(
     first, _ = scanner.scan(universe, symbol_scores, snapshot, None, cycle.config)
     validated = sorted(set(first.loc[first["stage"].isin(("validated", "selected")), "symbol"]))
     chosen = frames.of_symbols(by_timeframe, validated)
-    computed = indicators.compute(
-        chosen,
-        cycle.decision_times,
-        cycle.config,
-        timeframes=TECHNICAL_TIMEFRAMES,
-        feed=store.namespace,
-        calendar=cycle.calendar,
-    )
+    if cycle.is_live:
+        computed = known_indicators.compute(cycle, chosen, timeframes=TECHNICAL_TIMEFRAMES, feed=store.namespace)
+    else:
+        computed = indicators.compute(
+            chosen,
+            cycle.decision_times,
+            cycle.config,
+            timeframes=TECHNICAL_TIMEFRAMES,
+            feed=store.namespace,
+            calendar=cycle.calendar,
+        )
     directions = symbol_scores.loc[symbol_scores["symbol"].isin(validated), ["decision_time", "symbol", "direction"]]
     technical = indicators.technical_score(computed, directions, cycle.config)
     return scanner.scan(universe, symbol_scores, snapshot, technical, cycle.config)

@@ -25,6 +25,7 @@ import dagster as dg
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
+from catalyst_assets.orchestration.event_log import CatalystEventLog
 from catalyst_assets.settings import ENV_FILE, Settings, load_settings
 
 CONFIG_FILE = "dagster.yaml"
@@ -45,7 +46,9 @@ class CatalystStorage(DagsterPostgresStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
         from catalyst_assets.storage.embedded import service_urls
 
-        storage = cls(postgres_url=_unhurried(service_urls(load_settings()).dagster_url), inst_data=inst_data)
+        url = _unhurried(service_urls(load_settings()).dagster_url)
+        storage = cls(postgres_url=url, inst_data=inst_data)
+        storage._event_log_storage = CatalystEventLog(url)
         # By default every statement opens a connection of its own: 540 of them in one cycle, five seconds on two cores. This is
         # Dagster's own switch to a kept connection; run processes are spawned, never forked, so none is shared.
         for part in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):

@@ -222,9 +222,10 @@ def test_a_later_decision_time_never_changes_an_earlier_one(drawn: list[dict[str
     pd.testing.assert_frame_equal(alone, kept)
 
 
+_SCORES = st.sampled_from([0.0, 1.5, 2.0, np.nan])
 _ROWS = st.tuples(
-    st.integers(0, 2), st.sampled_from("ABCDEFG"), st.booleans(), st.booleans(), st.sampled_from([0.0, 1.5, 2.0, np.nan]), st.sampled_from("xy")
-)  # fmt: skip
+    st.integers(0, 2), st.sampled_from("ABCDEFG"), st.booleans(), st.booleans(), _SCORES, st.sampled_from("xy")
+)
 
 
 @given(st.lists(_ROWS, min_size=1, max_size=30, unique_by=lambda row: row[:2]))

@@ -19,6 +19,7 @@ from catalyst_assets.storage.bars import BarStore
 from catalyst_assets.storage.database import Database
 from catalyst_assets.storage.outcomes import OutcomeRepository
 from catalyst_assets.storage.scan import ScanRepository
+from catalyst_assets.trading import bars as bar_rules
 from catalyst_assets.trading import indicators, scanner
 
 TECHNICAL_TIMEFRAMES = ("5min", "15min", "60min")
@@ -41,17 +42,22 @@ def scan(
     symbol_scores, _ = scanner.catalyst_scores(told, cycle.decision_times, cycle.calendar, reliability, cycle.config)
     moved = sorted(set(symbol_scores["symbol"]))
     symbols = sorted(set(universe["symbol"]))
-    by_timeframe = frames.bars(cycle, store, symbols, history_sessions)
+    by_timeframe = frames.bars(cycle, store, symbols, history_sessions, longer=False)
     longest = frames.history_timeframe(by_timeframe)
     quotes, halted = market_now(cycle, database, market_data, store, moved)
     snapshot = scanner.market_snapshot(
         by_timeframe[longest], by_timeframe["1day"], quotes, halted, cycle.decision_times, cycle.calendar, cycle.config,
         timeframe=longest, symbols=symbols,
     )  # fmt: skip
-    # Technicals only decide among the validated, so only theirs are computed: a first scan without them says which those are.
+    # Technicals only decide among the validated, so only theirs are made: a first scan without them says which those are.
     first, _ = scanner.scan(universe, symbol_scores, snapshot, None, cycle.config)
     validated = sorted(set(first.loc[first["stage"].isin(("validated", "selected")), "symbol"]))
-    chosen = frames.of_symbols(by_timeframe, validated)
+    chosen = bar_rules.by_timeframe(
+        frames.of_symbols(by_timeframe, validated)[longest],
+        longest,
+        timeframes=[name for name in TECHNICAL_TIMEFRAMES if name in cycle.config.indicator.timeframes],
+        calendar=cycle.calendar,
+    )
     if cycle.is_live:
         computed = known_indicators.compute(cycle, chosen, timeframes=TECHNICAL_TIMEFRAMES, feed=store.namespace)
     else:

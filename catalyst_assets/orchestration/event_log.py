@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from dagster import AssetKey, AssetRecordsFilter, DagsterEventType, EventRecordsResult
-from dagster._core.events import AssetCheckEvaluationPlanned
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, AssetCheckEvaluationPlanned
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
@@ -38,8 +38,12 @@ class CatalystEventLog(PostgresEventLogStorage):
         os.environ.setdefault(BATCH_VARIABLE, str(LARGEST_BATCH))  # without it Dagster never calls store_event_batch
 
     def store_event(self, event: EventLogEntry) -> None:
-        super().store_event(event)
         kind = event.dagster_event_type
+        if kind in ASSET_EVENTS or kind in ASSET_CHECK_EVENTS:
+            super().store_event(event)
+        else:  # only a line of the log; Dagster would also NOTIFY, to which none of its processes of this version listens
+            with self._connect() as connection:
+                connection.execute(self.prepare_insert_event(event))
         if kind is DagsterEventType.ASSET_MATERIALIZATION and (key := event.get_dagster_event().asset_key) is not None:
             self._materialised[key] = {}
         elif kind in _STEP_ENDS:

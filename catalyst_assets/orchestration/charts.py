@@ -10,7 +10,7 @@ import hashlib
 
 import pandas as pd
 
-from catalyst_assets.orchestration import frames
+from catalyst_assets.orchestration import frames, known_indicators
 from catalyst_assets.orchestration.cycle import CycleContext
 from catalyst_assets.orchestration.recording import recorded_store
 from catalyst_assets.orchestration.resources import BarsResource, MarketDataResource
@@ -68,14 +68,7 @@ def computed_indicators(cycle: CycleContext, bars: dict[str, pd.DataFrame], feed
         depends = _depends(cycle, timeframe, frame, feed)
         known = cache.get_frame("indicators", **depends)
         if known is None:
-            known = indicators.compute(
-                {timeframe: frame},
-                cycle.decision_times,
-                cycle.config,
-                timeframes=(timeframe,),
-                feed=feed,
-                calendar=cycle.calendar,
-            )
+            known = known_indicators.compute(cycle, {timeframe: frame}, timeframes=(timeframe,), feed=feed)
             cache.put_frame("indicators", known, **depends)
         parts.append(known.assign(decision_time=cycle.decision_time))
     if not parts:

@@ -36,16 +36,17 @@ class Collected:
     counts: StoreCounts
 
 
-def asked_since(database: Database, cycle: CycleContext, source: NewsSource) -> datetime:
-    """From when ``source`` is asked: its last collection without error less the overlap, or the close of the session before."""
-    last = database.scalar(
-        "select max(decision_time) from news_collection_stats where provider = :provider and error is null and not truncated "
-        "and decision_time <= :now",
-        {"provider": source.name, "now": cycle.decision_time.to_pydatetime()},
+def asked_since(database: Database, cycle: CycleContext, sources: Sequence[NewsSource]) -> dict[str, datetime]:
+    """From when each source is asked: its last collection without error less the overlap, or the close of the session before."""
+    last = database.read(
+        "select provider, max(decision_time) as at from news_collection_stats where provider = any(:providers) and error is null "
+        "and not truncated and decision_time <= :now group by provider",
+        {"providers": [source.name for source in sources], "now": cycle.decision_time.to_pydatetime()},
     )
+    collected = dict(zip(last["provider"], [at.to_pydatetime() for at in last["at"]], strict=True))
     earliest: datetime = cycle.calendar.hours(cycle.calendar.previous(cycle.session)).close.to_pydatetime()
-    since = max(last, earliest) if last is not None else earliest
-    return since - timedelta(minutes=cycle.config.news.overlap_minutes)
+    overlap = timedelta(minutes=cycle.config.news.overlap_minutes)
+    return {source.name: max(collected.get(source.name, earliest), earliest) - overlap for source in sources}
 
 
 def collect_articles(
@@ -54,7 +55,7 @@ def collect_articles(
     """Ask every source and store what they answer; one row per source in news_collection_stats and service_health."""
     at = cycle.decision_time.to_pydatetime()
     began = datetime.now(UTC)
-    since = {source.name: asked_since(database, cycle, source) for source in sources}
+    since = asked_since(database, cycle, sources)
     batches = collect(sources, min(since.values(), default=at), at, symbols, LONGEST_SECONDS)
     repository, operations = NewsRepository(database, cycle.calendar), OperationsRepository(database, cycle.calendar)
     delays = {source.name: source.delay for source in sources}
@@ -71,7 +72,6 @@ def collect_articles(
         )
         if batch.refused:
             repository.quarantine(batch.refused, seen_at=at)
-        repository.record_collection(batch, counts, session=cycle.session, decision_time=at, started_at=began)
         operations.record_health(
             f"news.{batch.provider}",
             "ok" if batch.error is None else "degraded" if is_budget_pause(batch) or batch.articles else "down",
@@ -82,6 +82,10 @@ def collect_articles(
         if batch.error and not is_budget_pause(batch):
             log.warning("news_source_failed", source=batch.provider, error=batch.error)
         done.append(Collected(batch, counts))
+    if done:
+        repository.record_collections(
+            [(each.batch, each.counts) for each in done], session=cycle.session, decision_time=at, started_at=began
+        )
     return done
 
 

@@ -98,21 +98,22 @@ def bars(
     history_sessions: int,
     *,
     until: datetime | None = None,
+    longer: bool = True,
 ) -> dict[str, pd.DataFrame]:
     """Bars of ``symbols`` on every timeframe, with ``history_sessions`` sessions before this one, up to ``until`` (the last decision
-    time when not given).
+    time when not given); without ``longer`` only on the timeframe of the history and daily.
 
     The session itself comes from its finest stored bars; the history is read as 5-minute bars (or made of the base where it was
     recorded so). Daily bars are the stored ones, and those made of the session's bars where none are stored.
     """
     wanted = sorted(set(symbols))
     end = until or cycle.decision_time.to_pydatetime()
-    name = f"bars:{end.isoformat()}:{','.join(wanted)}"
-    return kept(cycle, name, lambda: _bars(cycle, store, wanted, history_sessions, end))
+    name = f"bars:{end.isoformat()}:{longer}:{','.join(wanted)}"
+    return kept(cycle, name, lambda: _bars(cycle, store, wanted, history_sessions, end, longer))
 
 
 def _bars(
-    cycle: CycleContext, store: BarStore, symbols: Sequence[str], history_sessions: int, end: datetime
+    cycle: CycleContext, store: BarStore, symbols: Sequence[str], history_sessions: int, end: datetime, longer: bool
 ) -> dict[str, pd.DataFrame]:
     from catalyst_assets.trading import bars as rules
 
@@ -128,16 +129,20 @@ def _bars(
     made: dict[str, pd.DataFrame] = {}
     if base == "1min":
         made["1min"] = today
-        longer = rules.resample(today, base, HISTORY_TIMEFRAME, calendar=cycle.calendar)
+        recent = rules.resample(today, base, HISTORY_TIMEFRAME, calendar=cycle.calendar)
     else:
-        longer = today
-    joined = _sorted(history, longer)
+        recent = today
+    joined = _sorted(history, recent)
     middle = HISTORY_TIMEFRAME if _fits(base) else base
+    wanted = cycle.config.indicator.timeframes
+    if not longer:
+        finest = next(name for name in TIMEFRAMES if name in wanted and TIMEFRAMES[name] >= TIMEFRAMES[middle])
+        wanted = tuple(name for name in wanted if name in (finest, "1day"))
     return made | rules.by_timeframe(
         joined,
         middle,
         None if daily.empty else daily,
-        timeframes=cycle.config.indicator.timeframes,
+        timeframes=wanted,
         calendar=cycle.calendar,
     )
 

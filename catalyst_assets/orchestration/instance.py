@@ -22,14 +22,19 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
+from catalyst_assets.orchestration.event_log import CatalystEventLog
 from catalyst_assets.settings import ENV_FILE, Settings, load_settings
 
 CONFIG_FILE = "dagster.yaml"
 STATEMENT_MS = 30_000
 RECYCLE_SECONDS = 600
+UNCAUGHT = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
 MOST_CONNECTIONS = 10
 """Connections beyond the kept one that threads of one process may open at the same time, for each part of the storage."""
 
@@ -45,16 +50,21 @@ class CatalystStorage(DagsterPostgresStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
         from catalyst_assets.storage.embedded import service_urls
 
-        storage = cls(postgres_url=_unhurried(service_urls(load_settings()).dagster_url), inst_data=inst_data)
+        url = _unhurried(service_urls(load_settings()).dagster_url)
+        storage = cls(postgres_url=url, inst_data=inst_data)
+        storage._event_log_storage = CatalystEventLog(url)
         # By default every statement opens a connection of its own: 540 of them in one cycle, five seconds on two cores. This is
         # Dagster's own switch to a kept connection; run processes are spawned, never forked, so none is shared.
         for part in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
             part.optimize_for_webserver(
                 statement_timeout=STATEMENT_MS, pool_recycle=RECYCLE_SECONDS, max_overflow=MOST_CONNECTIONS
             )
-        # Asked for every event whether a table of the schema is there: the answer does not change while a process lives.
+        # Asked for every event whether a table or column of the schema is there: the answer does not change while a process lives.
         log: Any = storage.event_log_storage
         log.has_table = functools.cache(log.has_table)
+        log.has_asset_key_col = functools.cache(log.has_asset_key_col)
+        runs: Any = storage.run_storage
+        runs.has_run_stats_index_cols = functools.cache(runs.has_run_stats_index_cols)
         return storage
 
     # Run, event and schedule storage are parts of this one: Dagster is told to make this class again in a run process, never
@@ -127,8 +137,9 @@ def write_dotenv(settings: Settings, folder: Path | None = None) -> Path:
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """The Dagster instance of the settings, for commands that run jobs in their own process (demo, replay).
 
-    Sets ``DAGSTER_HOME`` in this process when it is not set, as Dagster reads it again in places.
+    Sets ``DAGSTER_HOME`` in this process when it is not set, as Dagster reads it again in places. What the jobs print stays on the
+    terminal: catching it for the UI starts four processes a run, which on two cores is a noticeable part of a cycle.
     """
     home = prepare_dagster_home(settings)
     os.environ.setdefault("DAGSTER_HOME", str(home))
-    return dg.DagsterInstance.from_config(str(home))
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=UNCAUGHT))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from catalyst_assets.orchestration import frames
+from catalyst_assets.orchestration import frames, known_indicators
 from catalyst_assets.orchestration.charts import store_of
 from catalyst_assets.orchestration.cycle import CycleContext
 from catalyst_assets.orchestration.recording import quotes as recorded_quotes
@@ -19,6 +19,7 @@ from catalyst_assets.storage.bars import BarStore
 from catalyst_assets.storage.database import Database
 from catalyst_assets.storage.outcomes import OutcomeRepository
 from catalyst_assets.storage.scan import ScanRepository
+from catalyst_assets.trading import bars as bar_rules
 from catalyst_assets.trading import indicators, scanner
 
 TECHNICAL_TIMEFRAMES = ("5min", "15min", "60min")
@@ -41,25 +42,33 @@ def scan(
     symbol_scores, _ = scanner.catalyst_scores(told, cycle.decision_times, cycle.calendar, reliability, cycle.config)
     moved = sorted(set(symbol_scores["symbol"]))
     symbols = sorted(set(universe["symbol"]))
-    by_timeframe = frames.bars(cycle, store, symbols, history_sessions)
+    by_timeframe = frames.bars(cycle, store, symbols, history_sessions, longer=False)
     longest = frames.history_timeframe(by_timeframe)
     quotes, halted = market_now(cycle, database, market_data, store, moved)
     snapshot = scanner.market_snapshot(
         by_timeframe[longest], by_timeframe["1day"], quotes, halted, cycle.decision_times, cycle.calendar, cycle.config,
         timeframe=longest, symbols=symbols,
     )  # fmt: skip
-    # Technicals only decide among the validated, so only theirs are computed: a first scan without them says which those are.
+    # Technicals only decide among the validated, so only theirs are made: a first scan without them says which those are.
     first, _ = scanner.scan(universe, symbol_scores, snapshot, None, cycle.config)
     validated = sorted(set(first.loc[first["stage"].isin(("validated", "selected")), "symbol"]))
-    chosen = frames.of_symbols(by_timeframe, validated)
-    computed = indicators.compute(
-        chosen,
-        cycle.decision_times,
-        cycle.config,
-        timeframes=TECHNICAL_TIMEFRAMES,
-        feed=store.namespace,
+    chosen = bar_rules.by_timeframe(
+        frames.of_symbols(by_timeframe, validated)[longest],
+        longest,
+        timeframes=[name for name in TECHNICAL_TIMEFRAMES if name in cycle.config.indicator.timeframes],
         calendar=cycle.calendar,
     )
+    if cycle.is_live:
+        computed = known_indicators.compute(cycle, chosen, timeframes=TECHNICAL_TIMEFRAMES, feed=store.namespace)
+    else:
+        computed = indicators.compute(
+            chosen,
+            cycle.decision_times,
+            cycle.config,
+            timeframes=TECHNICAL_TIMEFRAMES,
+            feed=store.namespace,
+            calendar=cycle.calendar,
+        )
     directions = symbol_scores.loc[symbol_scores["symbol"].isin(validated), ["decision_time", "symbol", "direction"]]
     technical = indicators.technical_score(computed, directions, cycle.config)
     return scanner.scan(universe, symbol_scores, snapshot, technical, cycle.config)

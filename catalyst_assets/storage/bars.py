@@ -26,6 +26,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from catalyst_assets.ports import BAR_COLUMNS, TIMEFRAMES
 
@@ -36,6 +37,8 @@ _SCHEMA: Final = pa.schema(
 _ROW_GROUP: Final = 20_000
 _KEPT_TABLES: Final = 24
 """Files kept in memory by a store, so that a day of cycles does not read its history a hundred times."""
+_KEPT_ANSWERS: Final = 6
+"""Slices kept in memory by a store: a cycle reads the session's bars several times, and its history as the cycle before did."""
 _DAMAGE: Final = (pa.ArrowInvalid, pa.ArrowIOError, OSError, KeyError)
 
 
@@ -57,6 +60,7 @@ class BarStore:
             self._files.protocol if isinstance(self._files.protocol, tuple) else (self._files.protocol,)
         )
         self._tables: dict[tuple[str, Any], pa.Table] = {}
+        self._answers: dict[tuple[Any, ...], pd.DataFrame] = {}
 
     # -------------------------------------------------------------------------------------------------------- writing
 
@@ -102,13 +106,27 @@ class BarStore:
                     f"no {timeframe} bars of feed {self.namespace} for {', '.join(map(str, missing[:5]))}"
                     f"{' …' if len(missing) > 5 else ''}: {self.path(missing[0], timeframe)} is missing; collect or import them"
                 )
+        paths = self._paths_between(timeframe, start, end)
+        names = None if symbols is None else tuple(sorted(set(symbols)))
+        question = (timeframe, names, start, end, tuple((path, self._stamp(path)) for path in paths))
+        answer = self._answers.pop(question, None)
+        if answer is None:
+            answer = self._slice(paths, names, start, end)
+        self._answers[question] = answer
+        while len(self._answers) > _KEPT_ANSWERS:
+            self._answers.pop(next(iter(self._answers)), None)
+        return answer.copy(deep=False)  # pandas copies what the caller writes to
+
+    def _slice(
+        self, paths: Iterable[str], symbols: Sequence[str] | None, start: datetime, end: datetime
+    ) -> pd.DataFrame:
         parts = []
-        wanted = pa.array(sorted(set(symbols)), pa.string()) if symbols is not None else None
+        wanted = pa.array(symbols, pa.string()) if symbols is not None else None
         low, high = (
             pa.scalar(pd.Timestamp(bound).tz_convert("UTC").as_unit("us"), _SCHEMA.field("ts").type)
             for bound in (start, end)
         )
-        for path in self._paths_between(timeframe, start, end):
+        for path in paths:
             table = self._table(path)
             mask = pc.and_(pc.greater_equal(table["ts"], low), pc.less(table["ts"], high))
             if wanted is not None:
@@ -168,17 +186,24 @@ class BarStore:
 
     def _table(self, path: str) -> pa.Table:
         """A file's rows, from memory when the file is the one read before."""
-        info = self._files.info(path)
-        stamp = (info.get("size"), info.get("mtime") or info.get("LastModified") or info.get("ETag"), info.get("ino"))
+        stamp = self._stamp(path)
         found = self._tables.get((path, stamp))
         if found is None:
             found, _ = self._load(path)
-            for key in [key for key in self._tables if key[0] == path] + list(self._tables)[
-                : len(self._tables) - _KEPT_TABLES + 1
-            ]:
-                self._tables.pop(key, None)
-            self._tables[(path, stamp)] = found
+            self._keep(path, stamp, found)
         return found
+
+    def _stamp(self, path: str) -> tuple[Any, ...]:
+        """What changes with a file's content."""
+        info = self._files.info(path)
+        return (info.get("size"), info.get("mtime") or info.get("LastModified") or info.get("ETag"), info.get("ino"))
+
+    def _keep(self, path: str, stamp: tuple[Any, ...], table: pa.Table) -> None:
+        for key in [key for key in self._tables if key[0] == path] + list(self._tables)[
+            : len(self._tables) - _KEPT_TABLES + 1
+        ]:
+            self._tables.pop(key, None)
+        self._tables[(path, stamp)] = table
 
     def _load(self, path: str) -> tuple[pa.Table, dict[bytes, bytes]]:
         try:
@@ -201,29 +226,37 @@ class BarStore:
     def _merge(self, path: str, frame: pd.DataFrame, period: str, timeframe: str) -> int:
         if frame.empty:
             return 0
+        fresh = frame.drop_duplicates(["symbol", "ts"], keep="last")
         with self._lock(path):
-            before = _frame(self._load(path)[0]) if self._files.exists(path) else frame.iloc[:0]
-            merged = (
-                pd.concat([before, frame])
-                .drop_duplicates(["symbol", "ts"], keep="last")
-                .sort_values(["symbol", "ts"], kind="stable")
-                .reset_index(drop=True)
-            )
-            checksum = _checksum(merged)
-            if len(before) == len(merged) and _checksum(before) == checksum:
+            before = self._table(path) if self._files.exists(path) else _SCHEMA.empty_table()
+            replaced, changed = _compared(before, fresh)
+            if not changed:
                 return 0
+            added = pa.Table.from_pandas(fresh, schema=_SCHEMA, preserve_index=False).replace_schema_metadata(None)
+            merged = pa.concat_tables([before.filter(pa.array(~replaced)), added])
+            merged = merged.sort_by([("symbol", "ascending"), ("ts", "ascending")])
             metadata = {
-                "catalyst.schema": SCHEMA_VERSION, "catalyst.checksum": checksum, "catalyst.feed": self.namespace,
-                "catalyst.timeframe": timeframe, "catalyst.period": period, "catalyst.rows": str(len(merged)),
+                "catalyst.schema": SCHEMA_VERSION, "catalyst.checksum": _checksum(_frame(merged)),
+                "catalyst.feed": self.namespace, "catalyst.timeframe": timeframe, "catalyst.period": period,
+                "catalyst.rows": str(merged.num_rows),
             }  # fmt: skip
-            table = pa.Table.from_pandas(merged, schema=_SCHEMA, preserve_index=False).replace_schema_metadata(metadata)
-            self._write_whole(path, table)
-            return len(merged) - _unchanged(before, merged)
+            self._write_whole(path, merged.replace_schema_metadata(metadata))
+            if self._local:  # under the lock the file is still the one just written; the next cycle need not read it
+                self._keep(path, self._stamp(path), merged)
+            return changed
 
     def _write_whole(self, path: str, table: pa.Table) -> None:
         """Write beside, then rename: a reader sees the old file or the new one, never half of one."""
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", row_group_size=_ROW_GROUP, write_page_checksum=True)
+        # A dictionary of prices takes more time, at every cycle, than its bytes are worth.
+        pq.write_table(
+            table,
+            sink,
+            compression="zstd",
+            row_group_size=_ROW_GROUP,
+            use_dictionary=["symbol"],
+            write_page_checksum=True,
+        )
         content = sink.getvalue()
         if not self._local:  # object stores put whole objects
             self._files.pipe_file(path, content.to_pybytes())
@@ -279,15 +312,31 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 def _checksum(frame: pd.DataFrame) -> str:
     """SHA-256 of the values in row order."""
-    digest = hashlib.sha256("\n".join(frame["symbol"]).encode())
+    digest = hashlib.sha256("\n".join(frame["symbol"].to_numpy(dtype=object)).encode())
     digest.update(pd.DatetimeIndex(frame["ts"]).as_unit("us").asi8.tobytes())
     digest.update(np.ascontiguousarray(frame[list(BAR_COLUMNS[2:])].to_numpy(dtype="float64")).tobytes())
     return digest.hexdigest()
 
 
-def _unchanged(before: pd.DataFrame, merged: pd.DataFrame) -> int:
-    """How many rows of ``merged`` were in ``before`` with the same values (NaN equals NaN)."""
-    if before.empty:
-        return 0
-    hashes = [pd.util.hash_pandas_object(frame[list(BAR_COLUMNS)], index=False) for frame in (before, merged)]
-    return int(hashes[1].isin(hashes[0]).sum())
+def _compared(before: pa.Table, fresh: pd.DataFrame) -> tuple[NDArray[np.bool_], int]:
+    """Which rows of ``before`` have the symbol and ts of a row of ``fresh``, and how many rows of ``fresh`` are new or have other
+    values (NaN equals NaN).
+
+    Only the minutes of ``fresh`` are looked at: a cycle brings the last few of a file that holds the whole session.
+    """
+    replaced = np.zeros(before.num_rows, dtype=bool)
+    ts = before["ts"].to_numpy().astype("datetime64[us]")
+    first, last = (
+        at.tz_convert("UTC").tz_localize(None).to_datetime64() for at in (fresh["ts"].min(), fresh["ts"].max())
+    )
+    near = np.flatnonzero((ts >= first) & (ts <= last))
+    keys = ["symbol", "ts"]
+    old = _frame(before.take(pa.array(near))).assign(row=near)
+    joined = fresh.merge(old, on=keys, how="left", suffixes=("", "_before"))
+    known = joined["row"].notna().to_numpy()
+    replaced[joined.loc[known, "row"].to_numpy(dtype=np.int64)] = True
+    new, given = (
+        joined[[name + suffix for name in BAR_COLUMNS[2:]]].to_numpy(dtype=np.float64) for suffix in ("", "_before")
+    )
+    same = known & ((new == given) | (np.isnan(new) & np.isnan(given))).all(axis=1)
+    return replaced, int((~same).sum())

@@ -63,7 +63,14 @@ def plain(value: Any) -> Any:
 
 def to_json(value: Any) -> str:
     """JSON text PostgreSQL's jsonb accepts (no NaN, no NUL)."""
-    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).replace("\\u0000", "")
+    try:  # nearly everything is made of JSON types already; what is not has to be turned into them
+        text = _encoded(value)
+    except (TypeError, ValueError):
+        text = _encoded(plain(value))
+    return text.replace("\\u0000", "")
+
+
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def copy_text(table: Table, frame: pd.DataFrame) -> Iterable[str]:
@@ -76,23 +83,24 @@ def copy_text(table: Table, frame: pd.DataFrame) -> Iterable[str]:
 def _encode(kind: Any, column: pd.Series, label: str) -> list[str]:
     if isinstance(kind, DateTime):
         return _encode_times(column, label)
-    if isinstance(kind, JSONB):
-        return [_NULL if is_missing(value) else to_json(value).translate(_ESCAPES) for value in column]
-    if isinstance(kind, ARRAY):
-        return [_NULL if is_missing(value) else _array(value).translate(_ESCAPES) for value in column]
-    if isinstance(kind, Integer | SmallInteger):
-        return [_NULL if is_missing(value) else _integer(value, label) for value in column]
     if isinstance(kind, Float):
         values = pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan)
         return [_NULL if value != value else repr(value) for value in values.tolist()]
+    objects = column.to_numpy(dtype=object)  # going through a text column itself asks Arrow for each value
+    if isinstance(kind, JSONB):
+        return [_NULL if is_missing(value) else to_json(value).translate(_ESCAPES) for value in objects]
+    if isinstance(kind, ARRAY):
+        return [_NULL if is_missing(value) else _array(value).translate(_ESCAPES) for value in objects]
+    if isinstance(kind, Integer | SmallInteger):
+        return [_NULL if is_missing(value) else _integer(value, label) for value in objects]
     if isinstance(kind, Numeric):
-        return [_NULL if is_missing(value) else _number(value) for value in column]
+        return [_NULL if is_missing(value) else _number(value) for value in objects]
     if isinstance(kind, Boolean):
-        return [_NULL if is_missing(value) else ("t" if value else "f") for value in column]
+        return [_NULL if is_missing(value) else ("t" if value else "f") for value in objects]
     if isinstance(kind, Date):
-        return [_NULL if is_missing(value) else _day(value, label) for value in column]
+        return [_NULL if is_missing(value) else _day(value, label) for value in objects]
     values_of_text: list[str] = []
-    for value in column:
+    for value in objects:
         if is_missing(value):
             values_of_text.append(_NULL)
         else:

@@ -79,6 +79,8 @@ class NewsRepository(Repository):
         """
         if calendar is not None:
             self._calendar = calendar
+        if not articles:
+            return StoreCounts()
         limit = first_seen_at + timedelta(seconds=(config or NewsConfig()).future_tolerance_seconds)
         live = frozenset(live_sources)
         refused: list[tuple[RefusedItem, int | None]] = []
@@ -94,18 +96,22 @@ class NewsRepository(Repository):
         unique: dict[str, RawArticle] = {}
         for ident, article in first:
             unique[ident] = _joined(unique[ident], article) if ident in unique else article
-        rows = self._raw_rows(unique, first_seen_at, delays, live, collected_live)
         revisions = _revision_rows(edits, first_seen_at)
         with self.database.begin() as connection:
             known = self.database.read_in(
                 connection, "select news_id from news_raw where news_id = any(:ids)", {"ids": list(unique)}
             )
+            # Collections overlap, so most are known: only the others go to the table, which still refuses a second one.
+            stored = set(known["news_id"].tolist())
+            fresh = {ident: article for ident, article in unique.items() if ident not in stored}
+            rows = self._raw_rows(fresh, first_seen_at, delays, live, collected_live)
             inserted = self.database.append_in(connection, "news_raw", rows)
             key = ("provider", "vendor_id", "content_hash")
             revised = self.database.append_in(connection, "news_revisions", revisions, keys=key)
             self._quarantine(connection, refused, first_seen_at, origin_file)
-        fresh = [article for ident, article in unique.items() if ident not in set(known["news_id"])]
-        delays_s = pd.Series([(first_seen_at - article.published_at).total_seconds() for article in fresh], dtype=float)
+        delays_s = pd.Series(
+            [(first_seen_at - article.published_at).total_seconds() for article in fresh.values()], dtype=float
+        )
         return StoreCounts(
             fetched=len(articles),
             inserted=inserted,
@@ -120,25 +126,24 @@ class NewsRepository(Repository):
         with self.database.begin() as connection:
             return self._quarantine(connection, [(item, None) for item in refused], seen_at, None)
 
-    def record_collection(
+    def record_collections(
         self,
-        batch: NewsBatch,
-        counts: StoreCounts,
+        done: Sequence[tuple[NewsBatch, StoreCounts]],
         *,
         session: date,
         decision_time: datetime,
         started_at: datetime,
     ) -> None:
-        """Add the row of one source's collection to news_collection_stats; refused items count as fetched and
+        """Add a row for each source of a collection to news_collection_stats; refused items count as fetched and
         quarantined."""
-        row = {
+        rows = [{
             "session": session, "decision_time": decision_time, "provider": batch.provider, "started_at": started_at,
             "duration_ms": batch.duration.total_seconds() * 1000, "requests": batch.requests,
             "fetched": len(batch.articles) + len(batch.refused), "inserted": counts.inserted, "duplicates": counts.duplicates,
             "revisions": counts.revisions, "quarantined": counts.quarantined + len(batch.refused), "truncated": batch.truncated,
             "median_delay_s": counts.median_delay_s, "error": batch.error,
-        }  # fmt: skip
-        self.database.append("news_collection_stats", pd.DataFrame([row]), "error")
+        } for batch, counts in done]  # fmt: skip
+        self.database.append("news_collection_stats", pd.DataFrame(rows), "error")
 
     # --------------------------------------------------------------------------------------------------------- reading
 
@@ -160,6 +165,16 @@ class NewsRepository(Repository):
             order by available_at, news_id
             """,
             {"start": available_from, "end": available_to, "ids": None if news_ids is None else list(news_ids)},
+        )
+
+    def stamps(self, available_from: datetime, available_to: datetime) -> pd.DataFrame:
+        """As :meth:`raw`, only identities and times: what a check of the collected articles looks at."""
+        return self.database.read(
+            """
+            select news_id, provider, vendor_id, published_at, first_seen_at, available_at from news_raw
+            where available_at > :start and available_at <= :end order by available_at, news_id
+            """,
+            {"start": available_from, "end": available_to},
         )
 
     def articles(

@@ -355,7 +355,8 @@ def _texts(value: Any) -> list[str]:
 
 def _records(frame: pd.DataFrame) -> Iterable[Mapping[str, Any]]:
     columns = ["news_id", "provider", "source", "headline", "summary", "tickers", "sentiment", "ticker_sentiment"]
-    for values in zip(*(frame[name].tolist() for name in columns), strict=True):
+    # Texts lie in Arrow arrays, which are slow to go through one by one.
+    for values in zip(*(frame[name].to_numpy(dtype=object) for name in columns), strict=True):
         record = dict(zip(columns, values, strict=True))
         if not isinstance(record["summary"], str):
             record["summary"] = ""

@@ -16,6 +16,7 @@ from itertools import chain
 from typing import Final
 
 from catalyst_assets.trading import catalyst_rules as table
+from catalyst_assets.trading.sieve import Sieve
 from catalyst_assets.trading.source_tiers import outlet_names
 
 SUMMARY_CHARACTERS: Final = 240
@@ -145,6 +146,20 @@ def _modifiers() -> tuple[tuple[table.Modifier, _Pattern], ...]:
     return tuple((row, re.compile(row.pattern)) for row in table.MODIFIERS)
 
 
+@lru_cache(maxsize=1)
+def _sieve() -> Sieve:
+    """Of the patterns that every text is read with; the others are asked for only after one of these."""
+    return Sieve(
+        [
+            *(rule.pattern for rule in table.RULES),
+            *(pattern for _, pattern in table.NOISE),
+            *(row.pattern for row in table.MODIFIERS),
+            table.FIGURES,
+            table.BREAKING,
+        ]
+    )
+
+
 _NEGATION: Final = re.compile(table.NEGATION)
 _NOT_NEGATION: Final = re.compile(table.NOT_NEGATION)
 _FIGURES: Final = re.compile(table.FIGURES)
@@ -177,11 +192,12 @@ def _figures(text: str) -> list[Fired]:
     return [Fired("figures", "earnings", direction, table.FIGURES_WEIGHT, match.start(), match.end(), False)]
 
 
-def _fire(text: str) -> tuple[Fired, ...]:
+def _fire(text: str, possible: frozenset[str]) -> tuple[Fired, ...]:
+    """The rules that match, less those vetoed or overridden; ``possible`` are the patterns of :func:`_sieve` for the text."""
     found: list[Fired] = []
     vetoes = _vetoes()
     for rule, pattern in _rules():
-        match = pattern.search(text)
+        match = pattern.search(text) if rule.pattern in possible else None
         if match is None:
             continue
         veto = vetoes.get(rule.name)
@@ -191,7 +207,8 @@ def _fire(text: str) -> tuple[Fired, ...]:
         negated = rule.direction != 0 and bool(_NEGATION.search(before)) and not _NOT_NEGATION.search(before)
         direction = rule.direction * table.NEGATED if negated else rule.direction
         found.append(Fired(rule.name, rule.kind, direction, rule.weight, match.start(), match.end(), negated))
-    found.extend(_figures(text))
+    if table.FIGURES in possible:
+        found.extend(_figures(text))
     beaten = frozenset[str]().union(*(table.OVERRIDES.get(rule.name, frozenset()) for rule in found))
     found = [rule for rule in found if rule.name not in beaten]
     # Tone words inside the match of a typed rule ("profit falls short") must not be counted twice.
@@ -215,10 +232,10 @@ def _type_of(fired: tuple[Fired, ...]) -> tuple[str, float]:
     return kind, best[kind]
 
 
-def _noise_class(text: str, source: str, fired: frozenset[str] | None) -> str | None:
+def _noise_class(text: str, source: str, fired: frozenset[str] | None, possible: frozenset[str]) -> str | None:
     """The first noise class of a headline that no fired rule may break; ``fired=None``: the first there is."""
     found = chain(
-        ((name, pattern) for name, pattern in _noise()),
+        ((name, pattern) for name, pattern in _noise() if pattern.pattern in possible),
         ((name, pattern) for outlet, name, pattern in _source_noise() if outlet == source),
     )
     for name, pattern in found:
@@ -235,23 +252,27 @@ def read(headline: str, summary: str = "", source: str = "") -> Reading:
     form.
     """
     text = normalise(headline)
-    noise = _noise_class(text, source, None)
+    possible = _sieve().possible(text)
+    noise = _noise_class(text, source, None, possible)
     if noise is not None and noise not in table.NOT_SILENCED:
         return Reading(text, "other", (), (), noise, False, "headline", 0.0)
-    fired = _fire(text)
+    fired = _fire(text, possible)
     kind, weight = _type_of(fired)
     origin = "headline" if kind != "other" else "none"
     if noise is not None:
-        noise = _noise_class(text, source, frozenset(rule.name for rule in fired))
+        noise = _noise_class(text, source, frozenset(rule.name for rule in fired), possible)
     if noise is not None:
         kind, origin, weight = "other", "headline", 0.0
     elif kind in ("other", "macro_sector") and summary:
         lead = normalise(summary)[:SUMMARY_CHARACTERS]
+        lead_possible = _sieve().possible(lead)
         # A summary may only name the type and, at half trust, the direction; noise classes apply to it as well.
         if lead != text and not any(
-            pattern.search(lead) for name, pattern in _noise() if name in ("law_firm", "fund_letter")
+            pattern.search(lead)
+            for name, pattern in _noise()
+            if name in ("law_firm", "fund_letter") and pattern.pattern in lead_possible
         ):
-            lead_fired = tuple(rule for rule in _fire(lead) if rule.weight >= SUMMARY_WEIGHT)
+            lead_fired = tuple(rule for rule in _fire(lead, lead_possible) if rule.weight >= SUMMARY_WEIGHT)
             lead_kind, lead_weight = _type_of(lead_fired)
             if lead_kind != "other" and kind == "other":
                 kind, weight, origin = lead_kind, lead_weight, "summary"
@@ -259,7 +280,9 @@ def read(headline: str, summary: str = "", source: str = "") -> Reading:
     modifiers = tuple(
         (row.name, row.factor)
         for row, pattern in _modifiers()
-        if (not row.kinds or kind in row.kinds or (kind == "other" and "tone" in row.kinds)) and pattern.search(text)
+        if row.pattern in possible
+        and (not row.kinds or kind in row.kinds or (kind == "other" and "tone" in row.kinds))
+        and pattern.search(text)
     )
     if any(factor < 0 for _, factor in modifiers):
         # A denial turns the whole headline; a negated rule must not be turned a second time.
@@ -273,7 +296,7 @@ def read(headline: str, summary: str = "", source: str = "") -> Reading:
         fired=fired,
         modifiers=modifiers,
         noise=noise,
-        breaking=_BREAKING.search(text) is not None,
+        breaking=table.BREAKING in possible and _BREAKING.search(text) is not None,
         origin=origin,
         weight=weight,
     )

@@ -87,6 +87,7 @@ def scan(
         name: frame[name].to_numpy(dtype=float)
         for name in ("price", "catalyst_score", "spread_bps", "relative_volume", "change_pct", "dollar_volume")
     }
+    keys = _keys(frame)
     pre = frame["segment"].to_numpy(dtype=object) == "pre"
     first = pre & (frame["fresh_news"].to_numpy(dtype=float) > 0)
     cut(~frame["is_common_stock"].to_numpy(dtype=bool), "not a common stock")
@@ -94,7 +95,7 @@ def scan(
     cut(np.isnan(value["price"]), "no price")
     cut(value["price"] < rules.min_price, lambda row: f"price {value['price'][row]:.2f} < {rules.min_price:g}")
     cut(value["price"] > rules.max_price, lambda row: f"price {value['price'][row]:.2f} > {rules.max_price:g}")
-    place = _places(frame, alive, first, value["catalyst_score"])
+    place = _places(keys, alive, first, value["catalyst_score"])
     cut(place > rules.with_catalyst, lambda row: f"catalyst rank {place[row]} > {rules.with_catalyst}")
     stage[alive] = 1
 
@@ -120,15 +121,15 @@ def scan(
         value["dollar_volume"] < floor,
         lambda row: f"dollar volume {value['dollar_volume'][row]:,.0f} < {floor[row]:,.0f}",
     )
-    place = _places(frame, alive, first, value["catalyst_score"])
+    place = _places(keys, alive, first, value["catalyst_score"])
     cut(place > rules.validated, lambda row: f"validated rank {place[row]} > {rules.validated}")
     stage[alive] = 2
 
     combined = frame["combined_score"].to_numpy(dtype=float)
-    place = _places(frame, alive, first, combined)
-    told = _told_before(frame, alive, place)
+    place = _places(keys, alive, first, combined)
+    told = _told_before(frame, keys[0], alive, place)
     cut(told >= rules.per_narrative, lambda row: f"already {rules.per_narrative} candidates of this narrative")
-    place = _places(frame, alive, first, combined)
+    place = _places(keys, alive, first, combined)
     cut(place > rules.selected, lambda row: f"combined rank {place[row]} > {rules.selected}")
     stage[alive] = 3
 
@@ -193,40 +194,42 @@ def _aligned(other: pd.DataFrame) -> pd.DataFrame:
     return other.astype({"decision_time": "datetime64[us, UTC]", "symbol": "str"}) if other.empty else other
 
 
+def _keys(frame: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Decision times and symbols as numbers in the same order, for sorting several times: columns of text sort slowly."""
+    time, symbol = (pd.factorize(frame[name], sort=True)[0] for name in ("decision_time", "symbol"))
+    return time.astype(np.int64), symbol.astype(np.int64)
+
+
+def _counted(size: int, rows: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For ``rows``, in the order to be counted, 0, 1, ... within a run of the same ``group``; 0 for all others of ``size``."""
+    number = np.zeros(size, dtype=np.int64)
+    begins = np.flatnonzero(np.diff(group, prepend=-1))
+    number[rows] = np.arange(len(rows)) - np.repeat(begins, np.diff(np.append(begins, len(rows))))
+    return number
+
+
 def _places(
-    frame: pd.DataFrame, alive: NDArray[np.bool_], first: NDArray[np.bool_], score: NDArray[np.float64]
+    keys: tuple[NDArray[np.int64], NDArray[np.int64]],
+    alive: NDArray[np.bool_],
+    first: NDArray[np.bool_],
+    score: NDArray[np.float64],
 ) -> NDArray[np.int64]:
     """1, 2, ... within a decision time among the living: those marked ``first`` before the others, then by score,
     ties by symbol."""
-    place = np.zeros(len(frame), dtype=np.int64)
+    time, symbol = keys
     rows = np.flatnonzero(alive)
-    table = pd.DataFrame(
-        {
-            "t": frame["decision_time"].iloc[rows].to_numpy(),
-            "s": frame["symbol"].iloc[rows].to_numpy(),
-            "f": first[rows],
-            "v": score[rows],
-        },
-        index=rows,
-    ).sort_values(["t", "f", "v", "s"], ascending=[True, False, False, True], kind="stable")
-    place[table.index.to_numpy()] = table.groupby("t").cumcount().to_numpy() + 1
-    return place
+    order = np.lexsort((symbol[rows], -score[rows], ~first[rows], time[rows]))
+    return _counted(len(alive), rows[order], time[rows[order]]) + alive
 
 
-def _told_before(frame: pd.DataFrame, alive: NDArray[np.bool_], place: NDArray[np.int64]) -> NDArray[np.int64]:
+def _told_before(
+    frame: pd.DataFrame, time: NDArray[np.int64], alive: NDArray[np.bool_], place: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """How many living symbols of the same narrative rank better, by decision time."""
-    told = np.zeros(len(frame), dtype=np.int64)
-    rows = np.flatnonzero(alive)
-    table = pd.DataFrame(
-        {
-            "t": frame["decision_time"].iloc[rows].to_numpy(),
-            "n": frame["narrative_id"].iloc[rows].to_numpy(),
-            "p": place[rows],
-        },
-        index=rows,
-    ).sort_values(["t", "p"])
-    told[table.index.to_numpy()] = table.groupby(["t", "n"]).cumcount().to_numpy()
-    return told
+    story = pd.factorize(frame["narrative_id"])[0].astype(np.int64)
+    rows = np.flatnonzero(alive & (story >= 0))
+    order = rows[np.lexsort((place[rows], story[rows], time[rows]))]
+    return _counted(len(frame), order, time[order] * len(frame) + story[order])
 
 
 def _components(frame: pd.DataFrame, rules: ScanConfig) -> list[dict[str, Any]]:

@@ -192,3 +192,21 @@ def test_an_fsspec_address_works_like_a_folder() -> None:
     assert len(store.read(["A"], "1min", *DAY)) == 5
     assert store.sessions("1min") == [SESSION]
     assert store.timeframes() == ["1min"]
+
+
+def test_what_a_caller_does_to_the_bars_it_read_is_not_seen_by_the_next_reader(store: BarStore) -> None:
+    store.write(SESSION, "1min", bars("A"))
+    first = store.read(None, "1min", *DAY)
+    first["close"] = 0.0
+    first.loc[0, "open"] = -1.0
+    pd.testing.assert_frame_equal(store.read(None, "1min", *DAY), bars("A").astype({"symbol": "str"}))
+
+
+def test_new_and_changed_bars_are_counted_and_a_second_store_sees_them(store: BarStore) -> None:
+    assert store.write(SESSION, "1min", bars("A", "B", count=5)) == 10
+    later = bars("A", "C", count=4, start=OPEN + pd.Timedelta(minutes=3))
+    later.loc[later["ts"] == OPEN + pd.Timedelta(minutes=4), "close"] = 10.5
+    assert store.write(SESSION, "1min", later) == 1 + 2 + 4, "one of A changed, two of A and four of C are new"
+    assert store.write(SESSION, "1min", later) == 0
+    assert store.verify(SESSION, "1min") == 16
+    pd.testing.assert_frame_equal(store.read(None, "1min", *DAY), BarStore(store.root, "iex").read(None, "1min", *DAY))

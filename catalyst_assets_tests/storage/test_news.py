@@ -226,7 +226,7 @@ def test_a_collection_is_recorded_with_its_error(news: NewsRepository) -> None:
         True,
     )
     counts = store(news, *batch.articles)
-    news.record_collection(batch, counts, session=SEEN.date(), decision_time=SEEN, started_at=SEEN)
+    news.record_collections([(batch, counts)], session=SEEN.date(), decision_time=SEEN, started_at=SEEN)
     row = news.collection_stats(SEEN.date()).iloc[0]
     assert (row["fetched"], row["inserted"], row["quarantined"], row["requests"]) == (2, 1, 1, 3)
     assert row["duration_ms"] == 1500 and row["error"] == "HTTP 429" and row["truncated"]

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalyst_assets.trading.config import TradingConfig
-from catalyst_assets.trading.scanner import CANDIDATE_COLUMNS, EVALUATION_COLUMNS, NEUTRAL_TECHNICAL, scan
+from catalyst_assets.trading.scanner import (
+    CANDIDATE_COLUMNS,
+    EVALUATION_COLUMNS,
+    NEUTRAL_TECHNICAL,
+    _keys,
+    _places,
+    _told_before,
+    scan,
+)
 from catalyst_assets_tests.trading.news_frames import CONFIG, at
 
 T = at("2025-05-15 15:00")
@@ -212,3 +220,28 @@ def test_a_later_decision_time_never_changes_an_earlier_one(drawn: list[dict[str
     alone, together = _scan(rows)[0], _scan(rows + later)[0]
     kept = together[together["decision_time"] == T].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, kept)
+
+
+_SCORES = st.sampled_from([0.0, 1.5, 2.0, np.nan])
+_ROWS = st.tuples(
+    st.integers(0, 2), st.sampled_from("ABCDEFG"), st.booleans(), st.booleans(), _SCORES, st.sampled_from("xy")
+)
+
+
+@given(st.lists(_ROWS, min_size=1, max_size=30, unique_by=lambda row: row[:2]))
+def test_places_and_stories_are_counted_as_sorting_and_grouping_the_rows_counts_them(
+    rows: list[tuple[Any, ...]],
+) -> None:
+    frame = pd.DataFrame(rows, columns=["minute", "symbol", "alive", "first", "score", "narrative_id"])
+    frame["decision_time"] = T + pd.to_timedelta(frame["minute"], unit="min")
+    alive, first, score = (frame[name].to_numpy() for name in ("alive", "first", "score"))
+    place = _places(_keys(frame), alive, first, score)
+    told = _told_before(frame, _keys(frame)[0], alive, place)
+
+    by_score = ["decision_time", "first", "score", "symbol"]
+    living = frame[frame["alive"]].sort_values(by_score, ascending=[True, False, False, True], kind="stable")
+    expected = (living.groupby("decision_time").cumcount() + 1).reindex(frame.index).fillna(0)
+    assert place.tolist() == expected.tolist()
+    living = living.assign(place=expected).sort_values(["decision_time", "place"])
+    before = living.groupby(["decision_time", "narrative_id"]).cumcount().reindex(frame.index).fillna(0)
+    assert told.tolist() == before.tolist()

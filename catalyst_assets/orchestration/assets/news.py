@@ -47,7 +47,7 @@ def news_raw(
                 "new_articles": sum(each.counts.inserted for each in done),
             }
         start = cycle.decision_times[0].floor("D") - pd.Timedelta(days=1)
-        raw = NewsRepository(database.get(), cycle.calendar).raw(
+        raw = NewsRepository(database.get(), cycle.calendar).stamps(
             start.to_pydatetime(), cycle.decision_time.to_pydatetime()
         )
         tolerance = cycle.config.news.future_tolerance_seconds

@@ -14,7 +14,7 @@ import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from catalyst_assets.storage.cache import TTL_SECONDS, Cache, frame_from_bytes, frame_to_bytes
+from catalyst_assets.storage.cache import SCAN_STEP, TTL_SECONDS, Cache, frame_from_bytes, frame_to_bytes
 from catalyst_assets.storage.embedded_redis import EmbeddedRedis
 
 
@@ -90,6 +90,22 @@ def test_databases_sharing_a_redis_do_not_meet(redis_url: str) -> None:
     assert Cache(redis_url, namespace="two").get("scan", session="x") is None
 
 
+@pytest.mark.parametrize("name", ["demo", "de*o", "d[e]mo", "d?mo", "d\\emo"])
+def test_clearing_a_namespace_leaves_nothing_of_it_and_everything_of_the_others(redis_url: str, name: str) -> None:
+    others = [Cache(redis_url, namespace=other) for other in ("demo2", "demo_x", "xdemo", "demoo", "deXo")]
+    for other in others:
+        other.put("scan", other.namespace, session="x")
+    cache = Cache(redis_url, namespace=name)
+    for number in range(3 * SCAN_STEP):
+        cache.client.set(f"{name}:budget:{number}", 1)  # type: ignore[union-attr]
+    cache.put("scan", 1, session="x")
+    cache.get("scan", session="x")
+    assert cache.clear_namespace() == 3 * SCAN_STEP + 4  # the value, its two indexes, the counters
+    assert cache.get("scan", session="x") is None
+    assert cache.clear_namespace() == 1  # the counter of that miss
+    assert [other.get("scan", session="x") for other in others] == [other.namespace for other in others]
+
+
 def test_an_unknown_kind_is_refused(redis_url: str) -> None:
     with pytest.raises(ValueError, match="no kind of cached value"):
         Cache(redis_url).put("gossip", 1)
@@ -102,6 +118,7 @@ def exercise(cache: Cache) -> None:
     assert cache.get_frame("scan", x=1) is None
     cache.put_frame("scan", frame(), x=1)
     assert cache.invalidate("scan", x=1) == 0
+    assert cache.clear_namespace() == 0
     assert cache.statistics().empty
     cache.reset_statistics()
     assert cache.attempt(lambda client: client.incr("n"), default=None) is None

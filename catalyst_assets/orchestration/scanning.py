@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from catalyst_assets.orchestration import frames
-from catalyst_assets.orchestration.charts import store_of
+from catalyst_assets.orchestration.charts import computed_indicators, store_of
 from catalyst_assets.orchestration.cycle import CycleContext
 from catalyst_assets.orchestration.recording import quotes as recorded_quotes
 from catalyst_assets.orchestration.resources import BarsResource, MarketDataResource
@@ -52,14 +52,7 @@ def scan(
     first, _ = scanner.scan(universe, symbol_scores, snapshot, None, cycle.config)
     validated = sorted(set(first.loc[first["stage"].isin(("validated", "selected")), "symbol"]))
     chosen = frames.of_symbols(by_timeframe, validated)
-    computed = indicators.compute(
-        chosen,
-        cycle.decision_times,
-        cycle.config,
-        timeframes=TECHNICAL_TIMEFRAMES,
-        feed=store.namespace,
-        calendar=cycle.calendar,
-    )
+    computed = computed_indicators(cycle, chosen, store.namespace, database.cache, TECHNICAL_TIMEFRAMES)
     directions = symbol_scores.loc[symbol_scores["symbol"].isin(validated), ["decision_time", "symbol", "direction"]]
     technical = indicators.technical_score(computed, directions, cycle.config)
     return scanner.scan(universe, symbol_scores, snapshot, technical, cycle.config)

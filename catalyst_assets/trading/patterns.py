@@ -157,6 +157,38 @@ def detect(
     return pd.DataFrame(frame, columns=list(DETECTION_COLUMNS))
 
 
+def windows(
+    bars: pd.DataFrame, timeframe: str, decision_time: pd.Timestamp, config: TradingConfig, calendar: TradingCalendar
+) -> pd.DataFrame:
+    """The bars whose patterns :func:`detect` shows at ``decision_time``: ``symbol, first, last`` (bar starts), by symbol.
+
+    ``last`` is a symbol's last complete bar and ``first`` its oldest that is not too old (NaT where all are). With the
+    complete bars themselves they decide what is shown, at whatever instant it is asked. Raises ``ValueError`` for unsorted
+    bars.
+    """
+    at = instants(pd.DatetimeIndex([decision_time]))
+    frame = bar_rules.visible(bar_rules.traded(bars), timeframe, decision_time, calendar=calendar)
+    rows = bar_rules.blocks(frame)
+    young = _last_seen(rows.ts, timeframe, at, config, calendar) > 0
+    first = [rows.ts[start:stop][young[start:stop]] for start, stop in zip(rows.starts, rows.stops, strict=True)]
+    return pd.DataFrame(
+        {
+            "symbol": pd.Series(rows.symbols, dtype="str"),
+            "first": [pd.Timestamp(int(ts[0]), unit="us", tz="UTC") if len(ts) else pd.NaT for ts in first],
+            "last": utc(rows.ts[rows.stops - 1]),
+        }
+    )
+
+
+def _last_seen(ts: Ints, timeframe: str, at: Ints, config: TradingConfig, calendar: TradingCalendar) -> Ints:
+    """How many of the sorted instants ``at`` a pattern that ends at each bar is not too old for."""
+    if timeframe == "1day":
+        sessions = calendar.locate(utc(at)).ordinal
+        return np.searchsorted(sessions, calendar.locate(utc(ts)).ordinal + config.pattern.max_age_bars, side="right")
+    age = config.pattern.max_age_bars * bar_rules.length_micros(timeframe)
+    return np.searchsorted(at, bar_rules.completes(ts, timeframe, calendar) + age, side="right")
+
+
 _RAW: Final = tuple(name for name in DETECTION_COLUMNS if name != "base_confidence")
 
 
@@ -182,12 +214,7 @@ def _one_timeframe(
     # The decision times that see a hit: from the completion of its bar to the end of its age.
     done = bar_rules.completes(rows.ts, timeframe, calendar)[bar]
     first = np.searchsorted(at, done, side="left")
-    if timeframe == "1day":
-        sessions = calendar.locate(utc(at)).ordinal
-        last = np.searchsorted(sessions, located.ordinal[bar] + config.pattern.max_age_bars, side="right")
-    else:
-        age = config.pattern.max_age_bars * bar_rules.length_micros(timeframe)
-        last = np.searchsorted(at, done + age, side="right")
+    last = _last_seen(rows.ts[bar], timeframe, at, config, calendar)
     seen = np.maximum(last - first, 0)
     keep = seen > 0
     pattern, bar, first, seen = pattern[keep], bar[keep], first[keep], seen[keep]

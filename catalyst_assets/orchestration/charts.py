@@ -23,7 +23,6 @@ from catalyst_assets.storage.cache_values import packed, unpacked
 from catalyst_assets.storage.database import Database
 from catalyst_assets.storage.scan import ScanRepository
 from catalyst_assets.trading import indicators, patterns
-from catalyst_assets.trading.bars import visible
 
 Bars = Mapping[str, pd.DataFrame]
 """Bar frames by timeframe."""
@@ -91,37 +90,48 @@ def detected_patterns(cycle: CycleContext, bars: Bars, feed: str, cache: Cache) 
 
     if not cycle.is_live or not cache.enabled:
         return detect(bars)
-    wanted = cycle.config.pattern.timeframes
-    chosen = {name: bars[name] for name in TIMEFRAMES if name in wanted and name in bars}
-    questions = _questions(cycle, chosen, feed)
-    # A pattern leaves by its age as well as by new bars, so the oldest bar that still counts is part of the question.
-    for timeframe, frame in chosen.items():
-        shown = patterns.windows(frame, timeframe, cycle.decision_time, cycle.config, cycle.calendar)
-        for row in shown.itertuples(index=False):
-            questions[str(row.symbol), timeframe]["first_bar"] = row.first
-    return _answers("patterns", cycle, questions, bars, cache, detect)
+    # Bars no longer than the cycle are other bars at every cycle: asking for them would only cost.
+    slow = pd.Timedelta(minutes=cycle.config.cycle.market_minutes)
+    chosen = {
+        name: bars[name]
+        for name, length in TIMEFRAMES.items()
+        if name in cycle.config.pattern.timeframes and name in bars and length > slow
+    }
+    quick = {name: frame for name, frame in bars.items() if name not in chosen}
+    kept = _answers("patterns", cycle, _questions(cycle, chosen, feed, _age), chosen, cache, detect)
+    found = pd.concat([kept, detect(quick)], ignore_index=True)
+    places = found["timeframe"].map({name: place for place, name in enumerate(TIMEFRAMES)})
+    order = found.assign(place=places).sort_values(["symbol", "place"], kind="stable").index
+    return found.loc[order].reset_index(drop=True)
 
 
-def _questions(cycle: CycleContext, bars: Bars, feed: str) -> dict[tuple[str, str], dict[str, Any]]:
+def _age(cycle: CycleContext, timeframe: str, seen: cache_keys.CompleteBars) -> dict[str, Any]:
+    """A pattern leaves by its age as well as by new bars: the oldest bar that still counts is part of the question."""
+    return {"first_bar": patterns.oldest_shown(seen.ts, timeframe, cycle.decision_time, cycle.config, cycle.calendar)}
+
+
+def _nothing_more(cycle: CycleContext, timeframe: str, seen: cache_keys.CompleteBars) -> dict[str, Any]:
+    return {}
+
+
+def _questions(
+    cycle: CycleContext, bars: Bars, feed: str, more: Callable[..., dict[str, Any]] = _nothing_more
+) -> dict[tuple[str, str], dict[str, Any]]:
     """Everything a result on the complete bars depends on, by symbol and timeframe, in that order."""
-    config, version = cache_keys.inputs_of(cycle.config), cache_keys.code_version()
-    found = {}
-    for timeframe, frame in bars.items():
-        seen = visible(frame, timeframe, cycle.decision_time, calendar=cycle.calendar)
-        if seen.empty:
-            continue
-        last = seen.groupby("symbol", sort=False)["ts"].last()
-        for symbol, digest in cache_keys.bars_of_symbols(seen).items():
-            found[symbol, timeframe] = {
-                "symbol": symbol,
-                "timeframe": timeframe,
-                "last_bar": last[symbol],
-                "bars": digest,
-                "feed": feed,
-                "session": cycle.session,
-                "config": config,
-                "version": version,
-            }
+    always = {
+        "feed": feed,
+        "session": cycle.session,
+        "config": cache_keys.inputs_of(cycle.config),
+        "version": cache_keys.code_version(),
+    }
+    found = {
+        (seen.symbol, timeframe): {
+            "symbol": seen.symbol, "timeframe": timeframe, "last_bar": seen.last, "bars": seen.digest,
+            **always, **more(cycle, timeframe, seen),
+        }
+        for timeframe, frame in bars.items()
+        for seen in cache_keys.complete_bars(frame, timeframe, cycle.decision_time, cycle.calendar)
+    }  # fmt: skip
     places = list(TIMEFRAMES)
     return dict(sorted(found.items(), key=lambda item: (item[0][0], places.index(item[0][1]))))
 

@@ -30,6 +30,8 @@ CONNECT_TIMEOUT_SECONDS: Final = 0.25
 ANSWER_TIMEOUT_SECONDS: Final = 0.5
 FIRST_PAUSE_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
+NEAR_FRAMES: Final = 16
+"""Stored frames a process keeps, the latest."""
 SCAN_STEP: Final = 500
 """Keys per round trip when a namespace is cleared."""
 
@@ -57,6 +59,7 @@ class Cache:
         self._counted: dict[str, list[int]] = {}
         self._owed: set[tuple[str, tuple[tuple[str, Any], ...]]] = set()
         self._life: str | None = None
+        self._near: dict[str, tuple[float, pd.DataFrame]] = {}
         self._redis: redis.Redis | None = None
         if url:
             self._redis = redis.Redis.from_url(
@@ -136,12 +139,25 @@ class Cache:
             self._tally(kind, errors=1)
             return make()
         key = self._keys(kind, [{**depends, "generation": generation}])[0]
+        near = self._near.get(key)
+        if near is not None and self._monotonic() < near[0]:
+            self._tally(kind, hits=1)
+            return near[1].copy()
         raw = self._read(kind, [key])[0]
-        if raw is not None:
-            return frame_from_bytes(raw)
-        made = make()
-        self._write(kind, {key: frame_to_bytes(made)})
+        if raw is None:
+            made = make()
+            self._write(kind, {key: frame_to_bytes(made)})
+        else:
+            made = frame_from_bytes(raw)
+        self._keep_near(key, kind, made)
         return made
+
+    def _keep_near(self, key: str, kind: str, frame: pd.DataFrame) -> None:
+        """Keep a stored frame in this process too: building one costs more than asking for its generation."""
+        with self._lock:
+            self._near[key] = (self._monotonic() + TTL_SECONDS[kind], frame.copy())
+            while len(self._near) > NEAR_FRAMES:
+                del self._near[next(iter(self._near))]
 
     def invalidate(self, kind: str, **scope: Any) -> None:
         """Make every value of a stored kind's scope unreadable, by a new generation. Call after the write is committed.
@@ -161,7 +177,7 @@ class Cache:
             owed = sorted(self._owed)
 
         def work(client: redis.Redis) -> bool:
-            pipeline = client.pipeline(transaction=True)
+            pipeline = client.pipeline(transaction=False)
             for kind, scope in owed:
                 name = generation_key(self.namespace, kind, self._server_life(client), dict(scope))
                 pipeline.set(name, uuid4().hex, ex=GENERATION_SECONDS)
@@ -194,10 +210,9 @@ class Cache:
         """Redis's name for the present run of its server, asked again after each new connection."""
         if self._life is None:
             try:
-                self._life = str(client.info("server")["run_id"])  # type: ignore[index]
-            except (
-                redis.ResponseError
-            ):  # a managed server may keep INFO to itself: then lifetimes alone bound a restart
+                about: Any = client.info("server")
+                self._life = str(about["run_id"])
+            except redis.ResponseError:  # a managed server may keep INFO to itself: then lifetimes bound a restart
                 self._life = "unknown"
         return self._life
 
@@ -224,6 +239,14 @@ class Cache:
         not answer, or an answer that could not be read."""
         with self._lock:
             return {kind: dict(zip(OUTCOMES, tally, strict=True)) for kind, tally in sorted(self._counted.items())}
+
+    def counts_since(self, before: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+        """What :meth:`counts` grew by since it answered ``before``; kinds that were not asked for are left out."""
+        grown = {
+            kind: {name: count - before.get(kind, {}).get(name, 0) for name, count in tally.items()}
+            for kind, tally in self.counts().items()
+        }
+        return {kind: tally for kind, tally in grown.items() if any(tally.values())}
 
     def statistics(self) -> pd.DataFrame:
         """``kind, hits, misses, errors, hit_rate`` since they were last reset, over all processes; empty when Redis is

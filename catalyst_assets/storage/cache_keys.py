@@ -17,7 +17,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -25,7 +25,8 @@ import pandas as pd
 
 import catalyst_assets.trading as decision_core
 from catalyst_assets.ports import BAR_COLUMNS
-from catalyst_assets.trading.bars import blocks
+from catalyst_assets.trading.bars import Ints, blocks, completes, instants
+from catalyst_assets.trading.calendar import TradingCalendar
 from catalyst_assets.trading.config import TradingConfig
 
 TTL_SECONDS: Final[Mapping[str, int]] = {
@@ -86,17 +87,35 @@ def _text(value: Any) -> str:
 # ------------------------------------------------------------------------------------------------------------- digests
 
 
-def bars_of_symbols(complete: pd.DataFrame) -> dict[str, str]:
-    """A digest of each symbol's bars, every value of every bar. ``complete``: a bar frame sorted by symbol and ts.
+class CompleteBars(NamedTuple):
+    """A symbol's complete bars: the start of the last, and a digest of every value of every one."""
 
-    Raises ``ValueError`` for unsorted bars.
+    symbol: str
+    ts: Ints
+    digest: str
+
+    @property
+    def last(self) -> pd.Timestamp:
+        return pd.Timestamp(int(self.ts[-1]), unit="us", tz="UTC")
+
+
+def complete_bars(
+    frame: pd.DataFrame, timeframe: str, decision_time: pd.Timestamp, calendar: TradingCalendar
+) -> list[CompleteBars]:
+    """The bars of each symbol that are complete at ``decision_time``; symbols without any are left out.
+
+    ``frame`` is a bar frame sorted by symbol and ts. Raises ``ValueError`` for unsorted bars.
     """
-    rows = blocks(complete)
-    values = np.column_stack([complete[name].to_numpy(dtype=np.float64) for name in BAR_COLUMNS[2:]])
-    return {
-        symbol: _digest([rows.ts[start:stop].tobytes(), values[start:stop].tobytes()])
-        for symbol, start, stop in zip(rows.symbols, rows.starts, rows.stops, strict=True)
-    }
+    rows = blocks(frame)
+    done, at = completes(rows.ts, timeframe, calendar), instants([decision_time])[0]
+    values = np.column_stack([frame[name].to_numpy(dtype=np.float64) for name in BAR_COLUMNS[2:]])
+    found = []
+    for symbol, start, end in zip(rows.symbols, rows.starts, rows.stops, strict=True):
+        stop = start + int(np.searchsorted(done[start:end], at, side="right"))
+        if stop > start:
+            ts = rows.ts[start:stop]
+            found.append(CompleteBars(symbol, ts, _digest([ts.tobytes(), values[start:stop].tobytes()])))
+    return found
 
 
 def rows_of(frame: pd.DataFrame) -> str:

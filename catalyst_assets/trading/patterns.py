@@ -157,27 +157,17 @@ def detect(
     return pd.DataFrame(frame, columns=list(DETECTION_COLUMNS))
 
 
-def windows(
-    bars: pd.DataFrame, timeframe: str, decision_time: pd.Timestamp, config: TradingConfig, calendar: TradingCalendar
-) -> pd.DataFrame:
-    """The bars whose patterns :func:`detect` shows at ``decision_time``: ``symbol, first, last`` (bar starts), by symbol.
+def oldest_shown(
+    ts: Ints, timeframe: str, decision_time: pd.Timestamp, config: TradingConfig, calendar: TradingCalendar
+) -> int | None:
+    """The start of the oldest bar (of those starting at ``ts``, sorted) that is not too old for :func:`detect` at
+    ``decision_time``; ``None`` when all are. Microseconds since the epoch.
 
-    ``last`` is a symbol's last complete bar and ``first`` its oldest that is not too old (NaT where all are). With the
-    complete bars themselves they decide what is shown, at whatever instant it is asked. Raises ``ValueError`` for unsorted
-    bars.
+    Between this bar and the last complete one lie all patterns shown, so with the bars themselves the two decide what is
+    shown, at whatever instant it is asked.
     """
-    at = instants(pd.DatetimeIndex([decision_time]))
-    frame = bar_rules.visible(bar_rules.traded(bars), timeframe, decision_time, calendar=calendar)
-    rows = bar_rules.blocks(frame)
-    young = _last_seen(rows.ts, timeframe, at, config, calendar) > 0
-    first = [rows.ts[start:stop][young[start:stop]] for start, stop in zip(rows.starts, rows.stops, strict=True)]
-    return pd.DataFrame(
-        {
-            "symbol": pd.Series(rows.symbols, dtype="str"),
-            "first": [pd.Timestamp(int(ts[0]), unit="us", tz="UTC") if len(ts) else pd.NaT for ts in first],
-            "last": utc(rows.ts[rows.stops - 1]),
-        }
-    )
+    young = _last_seen(ts, timeframe, instants(pd.DatetimeIndex([decision_time])), config, calendar) > 0
+    return int(ts[np.argmax(young)]) if young.any() else None
 
 
 def _last_seen(ts: Ints, timeframe: str, at: Ints, config: TradingConfig, calendar: TradingCalendar) -> Ints:

@@ -92,7 +92,8 @@ def test_with_everything_well_trading_is_safe_and_every_check_answers(world: Wor
     report, found = run(world)
     assert report.safe, report
     assert set(found) == {
-        "database", "redis", "disk", "dagster storage", "broker", "clock", "calendar", "market data", "news finnhub"
+        "database", "redis", "disk", "dagster storage", "broker", "positions", "clock", "calendar", "market data",
+        "news finnhub",
     }  # fmt: skip
     assert {name for name, finding in found.items() if finding.state != "ok"} == {"redis"}
     assert found["redis"].state == "off" and found["redis"].affects and found["redis"].advice
@@ -176,7 +177,7 @@ def test_scarce_daily_budgets_are_not_spent_on_a_check(world: World) -> None:
     source = world.source("alpha_vantage")
     source.fetch = lambda since, until, symbols: asked.append("x") or NewsBatch("alpha_vantage", ())
     world.news_sources = [source, world.source("finnhub")]
-    OperationsRepository(world.database).record_health("alpha_vantage", "down", checked_at=NOW, message="limit reached")
+    OperationsRepository(world.database).record_health("news.alpha_vantage", "down", checked_at=NOW, message="limit reached")
     _, found = run(world)
     assert asked == []
     assert found["news alpha_vantage"].state == "down" and "limit reached" in found["news alpha_vantage"].message

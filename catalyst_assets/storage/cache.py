@@ -208,6 +208,7 @@ class Cache:
 
     def _server_life(self, client: redis.Redis) -> str:
         """Redis's name for the present run of its server, asked again after each new connection."""
+        client.ping()  # a connection that has ended is noticed here, not after the name was used
         if self._life is None:
             try:
                 about: Any = client.info("server")

@@ -177,7 +177,9 @@ def test_scarce_daily_budgets_are_not_spent_on_a_check(world: World) -> None:
     source = world.source("alpha_vantage")
     source.fetch = lambda since, until, symbols: asked.append("x") or NewsBatch("alpha_vantage", ())
     world.news_sources = [source, world.source("finnhub")]
-    OperationsRepository(world.database).record_health("news.alpha_vantage", "down", checked_at=NOW, message="limit reached")
+    OperationsRepository(world.database).record_health(
+        "news.alpha_vantage", "down", checked_at=NOW, message="limit reached"
+    )
     _, found = run(world)
     assert asked == []
     assert found["news alpha_vantage"].state == "down" and "limit reached" in found["news alpha_vantage"].message

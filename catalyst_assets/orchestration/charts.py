@@ -23,9 +23,12 @@ from catalyst_assets.storage.cache_values import packed, unpacked
 from catalyst_assets.storage.database import Database
 from catalyst_assets.storage.scan import ScanRepository
 from catalyst_assets.trading import indicators, patterns
+from catalyst_assets.trading.bars import completes, instants, utc
 
 Bars = Mapping[str, pd.DataFrame]
 """Bar frames by timeframe."""
+Questions = Mapping[tuple[str, str], dict[str, Any]]
+"""What the result of each (symbol, timeframe) depends on."""
 
 
 def store_of(cycle: CycleContext, market_data: MarketDataResource, bars: BarsResource) -> BarStore:
@@ -97,26 +100,33 @@ def detected_patterns(cycle: CycleContext, bars: Bars, feed: str, cache: Cache) 
         for name, length in TIMEFRAMES.items()
         if name in cycle.config.pattern.timeframes and name in bars and length > slow
     }
-    quick = {name: frame for name, frame in bars.items() if name not in chosen}
-    kept = _answers("patterns", cycle, _questions(cycle, chosen, feed, _age), chosen, cache, detect)
-    found = pd.concat([kept, detect(quick)], ignore_index=True)
+    questions = _questions(cycle, chosen, feed)
+    kept = _answers("patterns", cycle, questions, chosen, cache, lambda part: _as_of_last_bar(cycle, part, questions))
+    kept = patterns.still_shown(kept, cycle.decision_time, cycle.config, cycle.calendar)
+    found = pd.concat([kept, detect({name: bars[name] for name in bars if name not in chosen})], ignore_index=True)
     places = found["timeframe"].map({name: place for place, name in enumerate(TIMEFRAMES)})
     order = found.assign(place=places).sort_values(["symbol", "place"], kind="stable").index
     return found.loc[order].reset_index(drop=True)
 
 
-def _age(cycle: CycleContext, timeframe: str, seen: cache_keys.CompleteBars) -> dict[str, Any]:
-    """A pattern leaves by its age as well as by new bars: the oldest bar that still counts is part of the question."""
-    return {"first_bar": patterns.oldest_shown(seen.ts, timeframe, cycle.decision_time, cycle.config, cycle.calendar)}
+def _as_of_last_bar(cycle: CycleContext, bars: Bars, questions: Questions) -> pd.DataFrame:
+    """Detections as shown when each symbol's last complete bar was completed. A pattern leaves by its age as well as by
+    new bars, so only this does not depend on when it is asked."""
+    done = pd.DataFrame(
+        {
+            "symbol": symbol,
+            "timeframe": timeframe,
+            "decision_time": utc(completes(instants([question["last_bar"]]), timeframe, cycle.calendar))[0],
+        }
+        for (symbol, timeframe), question in questions.items()
+        if timeframe in bars
+    )
+    times = pd.DatetimeIndex(done["decision_time"].unique() if len(done) else [cycle.decision_time]).sort_values()
+    found = patterns.detect(bars, times.as_unit("us"), cycle.config, calendar=cycle.calendar)
+    return found.merge(done, on=["symbol", "timeframe", "decision_time"]) if len(done) else found
 
 
-def _nothing_more(cycle: CycleContext, timeframe: str, seen: cache_keys.CompleteBars) -> dict[str, Any]:
-    return {}
-
-
-def _questions(
-    cycle: CycleContext, bars: Bars, feed: str, more: Callable[..., dict[str, Any]] = _nothing_more
-) -> dict[tuple[str, str], dict[str, Any]]:
+def _questions(cycle: CycleContext, bars: Bars, feed: str) -> Questions:
     """Everything a result on the complete bars depends on, by symbol and timeframe, in that order."""
     always = {
         "feed": feed,
@@ -126,8 +136,7 @@ def _questions(
     }
     found = {
         (seen.symbol, timeframe): {
-            "symbol": seen.symbol, "timeframe": timeframe, "last_bar": seen.last, "bars": seen.digest,
-            **always, **more(cycle, timeframe, seen),
+            "symbol": seen.symbol, "timeframe": timeframe, "last_bar": seen.last, "bars": seen.digest, **always,
         }
         for timeframe, frame in bars.items()
         for seen in cache_keys.complete_bars(frame, timeframe, cycle.decision_time, cycle.calendar)
@@ -139,7 +148,7 @@ def _questions(
 def _answers(
     kind: str,
     cycle: CycleContext,
-    questions: Mapping[tuple[str, str], dict[str, Any]],
+    questions: Questions,
     bars: Bars,
     cache: Cache,
     compute: Callable[[Bars], pd.DataFrame],

@@ -157,17 +157,17 @@ def detect(
     return pd.DataFrame(frame, columns=list(DETECTION_COLUMNS))
 
 
-def oldest_shown(
-    ts: Ints, timeframe: str, decision_time: pd.Timestamp, config: TradingConfig, calendar: TradingCalendar
-) -> int | None:
-    """The start of the oldest bar (of those starting at ``ts``, sorted) that is not too old for :func:`detect` at
-    ``decision_time``; ``None`` when all are. Microseconds since the epoch.
-
-    Between this bar and the last complete one lie all patterns shown, so with the bars themselves the two decide what is
-    shown, at whatever instant it is asked.
-    """
-    young = _last_seen(ts, timeframe, instants(pd.DatetimeIndex([decision_time])), config, calendar) > 0
-    return int(ts[np.argmax(young)]) if young.any() else None
+def still_shown(
+    detections: pd.DataFrame, decision_time: pd.Timestamp, config: TradingConfig, calendar: TradingCalendar
+) -> pd.DataFrame:
+    """Of detections made at an earlier instant, with no bar completed since, those :func:`detect` shows at
+    ``decision_time``: the others have become too old."""
+    at, ts = instants(pd.DatetimeIndex([decision_time])), instants(detections["bar_ts"])
+    young = np.zeros(len(detections), dtype=bool)
+    for timeframe in detections["timeframe"].unique():
+        rows = np.flatnonzero(detections["timeframe"] == timeframe)
+        young[rows] = _last_seen(ts[rows], str(timeframe), at, config, calendar) > 0
+    return detections[young].assign(decision_time=utc(np.repeat(at, int(young.sum())))).reset_index(drop=True)
 
 
 def _last_seen(ts: Ints, timeframe: str, at: Ints, config: TradingConfig, calendar: TradingCalendar) -> Ints:

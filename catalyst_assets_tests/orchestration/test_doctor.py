@@ -96,6 +96,7 @@ def test_with_everything_well_trading_is_safe_and_every_check_answers(world: Wor
         "news finnhub",
     }  # fmt: skip
     assert {name for name, finding in found.items() if finding.state != "ok"} == {"redis"}
+    assert found["positions"].message == "none open"
     assert found["redis"].state == "off" and found["redis"].affects and found["redis"].advice
     assert report.as_json()["safe"] is True
 
@@ -185,6 +186,14 @@ def test_scarce_daily_budgets_are_not_spent_on_a_check(world: World) -> None:
     assert found["news alpha_vantage"].state == "down" and "limit reached" in found["news alpha_vantage"].message
     run(world, probe_all=True)
     assert asked == ["x"]
+
+
+def test_the_hit_rate_of_each_kind_is_shown_for_redis(world: World, redis_url: str) -> None:
+    world.cache = Cache(redis_url)
+    world.cache.put("patterns", 1, symbol="A")
+    world.cache.get_many("patterns", [{"symbol": "A"}, {"symbol": "B"}])
+    _, found = run(world)
+    assert found["redis"].state == "ok" and "patterns 50% of 2" in found["redis"].message
 
 
 def test_a_vendor_without_a_key_is_shown_as_off_with_what_to_set(world: World) -> None:

@@ -130,6 +130,7 @@ def test_redis_changes_no_decision_even_when_it_stops_in_the_middle_of_a_cycle(
     """The same cycle computed without Redis, from what is cached, and with Redis gone after the scan."""
     at = OPEN + timedelta(minutes=5)
     assert failures(market.run(at)) == []
+    assert failures(market.again(at)) == []  # what is compared is one repetition with another
     tables = ("scan_evaluations", "trading_candidates", "technical_indicators", "pattern_analysis", "pattern_detections",
               "trading_signals", "positions")  # fmt: skip
 

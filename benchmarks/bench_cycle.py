@@ -36,7 +36,7 @@ def run(parent: Path, tell: Tell = silent) -> list[Figure]:
     checks: list[int] = []
     assets: list[int] = []
     with market(parent, opening + pd.Timedelta(minutes=WARM_UP[0] - 1)) as opened:
-        day = _Day(opened)
+        day = Day(opened)
         for minutes in WARM_UP:
             tell("warming up")
             day.cycle(opening + pd.Timedelta(minutes=minutes))
@@ -65,7 +65,7 @@ def run(parent: Path, tell: Tell = silent) -> list[Figure]:
     ]
 
 
-class _Day:
+class Day:
     """The clock's walk through a session, as in the demo."""
 
     def __init__(self, opened: Connections) -> None:

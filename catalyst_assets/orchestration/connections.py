@@ -150,7 +150,9 @@ class Connections:
     def database(self) -> Database:
         from catalyst_assets.storage.database import open_database
 
-        return open_database(self.settings, application_name="catalyst-dagster")
+        database = open_database(self.settings, application_name="catalyst-dagster")
+        database.cache = self.cache  # one cache per process, one set of counts
+        return database
 
     @cached_property
     def cache(self) -> Cache:

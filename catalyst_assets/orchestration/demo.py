@@ -45,11 +45,6 @@ PREMARKET_EVERY = 3
 """Of the pre-market decision times, every n-th is run (and the last one before the open)."""
 
 
-WHOLE_FROM_OPEN = timedelta(hours=1)
-LATER_EVERY = 2
-"""After the first hour every n-th decision time is run: the day has to fit into a coffee break."""
-
-
 class DemoFailed(Exception):
     """The demo could not be played; the message says what to do."""
 
@@ -200,7 +195,7 @@ class _Day:
 
 
 def chosen_times(calendar: TradingCalendar, hours: SessionHours, cycle: CycleConfig) -> list[pd.Timestamp]:
-    """The decision times the demo runs: a thinned pre-market, the first hour whole, then every second one; after-hours whole.
+    """The decision times the demo runs: a thinned pre-market, then every one of the session and of the hours after it.
 
     The running system runs every one of them; positions are watched every minute here as there.
     """
@@ -209,9 +204,7 @@ def chosen_times(calendar: TradingCalendar, hours: SessionHours, cycle: CycleCon
     kept = early[::PREMARKET_EVERY]
     if early and early[-1] not in kept:
         kept.append(early[-1])
-    whole = [at for at in times if hours.open <= at <= hours.open + WHOLE_FROM_OPEN]
-    later = [at for at in times if hours.open + WHOLE_FROM_OPEN < at < hours.close]
-    return [*kept, *whole, *later[1::LATER_EVERY], *(at for at in times if at >= hours.close)]
+    return [*kept, *(at for at in times if at >= hours.open)]
 
 
 def _first(hours: SessionHours) -> datetime:

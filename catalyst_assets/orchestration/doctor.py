@@ -22,6 +22,7 @@ from rich.text import Text
 from catalyst_assets.orchestration.connections import Connections, connections
 from catalyst_assets.ports import NewsSource
 from catalyst_assets.settings import Settings
+from catalyst_assets.storage.operations import OperationsRepository
 from catalyst_assets.storage.repository import LIVE
 from catalyst_assets.trading.calendar import TradingCalendar
 from catalyst_assets.vendors.transport import Redactor
@@ -144,6 +145,7 @@ class Doctor:
             "disk": self.disk,
             "dagster": self.dagster,
             "broker": self.broker,
+            "positions": self.positions,
             "clock": self.clock,
             "calendar": self.calendar,
             "market data": self.market_data,
@@ -185,10 +187,21 @@ class Doctor:
         latency = cache.ping()
         if latency is None:
             return Finding("redis", "down", "does not answer", affects=affects, advice=self.advice("redis"))
-        statistics = cache.statistics()
-        hits, asked = int(statistics["hits"].sum()), int((statistics["hits"] + statistics["misses"]).sum())
-        rate = f", {hits / asked:.0%} of {asked:,} reads were hits" if asked else ""
-        return Finding("redis", "ok", f"{'REDIS_URL' if self._settings.redis_url else 'embedded'}{rate}", latency)
+        kind = "REDIS_URL" if self._settings.redis_url else "embedded"
+        rates = ", ".join(
+            f"{row.kind} {row.hit_rate:.0%} of {row.hits + row.misses + row.errors:,}"
+            + (f" ({row.errors:,} unreadable)" if row.errors else "")
+            for row in cache.statistics().itertuples()
+        )
+        return Finding("redis", "ok", f"{kind}; hits: {rates or 'nothing asked yet'}", latency)
+
+    def positions(self) -> Finding:
+        """What is held by our books, as last recorded: shown, not judged (synchronising is the desk's work)."""
+        from catalyst_assets.storage.trades import TradeRepository
+
+        held = TradeRepository(self._opened.database).positions(LIVE)
+        each = ", ".join(f"{row.symbol} {row.direction} {row.qty:.0f}" for row in held.itertuples())
+        return Finding("positions", "ok", f"{len(held)} open: {each}" if each else "none open")
 
     def disk(self) -> Finding:
         folder = self._settings.home.absolute()
@@ -346,7 +359,8 @@ class Doctor:
 
     def _remembered(self, service: str, name: str, research: str) -> Finding:
         """What the last collection found, for sources whose requests are too few to spend on a check."""
-        health = self._opened.database.read("select * from service_health where service = :name", {"name": service})
+        known = OperationsRepository(self._opened.database).service_health()
+        health = known[known["service"] == f"news.{service}"]
         if health.empty:
             return Finding(name, "ok", f"configured, not asked yet (--probe-all asks){research}")
         row = health.iloc[0]

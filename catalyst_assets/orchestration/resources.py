@@ -165,6 +165,9 @@ class CycleResource(dg.ConfigurableResource):
             config=ConfigurationRepository(self.database.get()).load(),
             afterwards=afterwards,
         )
+        for cycle in made:
+            if cycle.is_live:
+                cycle.memo["cache_before"] = self.settings.connections().cache.counts()
         return RUNS.keep(name, made)
 
     def _now(self, context: dg.AssetExecutionContext | dg.OpExecutionContext) -> datetime:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from catalyst_assets.orchestration import frames, known_indicators
-from catalyst_assets.orchestration.charts import store_of
+from catalyst_assets.orchestration import frames
+from catalyst_assets.orchestration.charts import computed_indicators, store_of
 from catalyst_assets.orchestration.cycle import CycleContext
 from catalyst_assets.orchestration.recording import quotes as recorded_quotes
 from catalyst_assets.orchestration.resources import BarsResource, MarketDataResource
@@ -58,17 +58,7 @@ def scan(
         timeframes=[name for name in TECHNICAL_TIMEFRAMES if name in cycle.config.indicator.timeframes],
         calendar=cycle.calendar,
     )
-    if cycle.is_live:
-        computed = known_indicators.compute(cycle, chosen, timeframes=TECHNICAL_TIMEFRAMES, feed=store.namespace)
-    else:
-        computed = indicators.compute(
-            chosen,
-            cycle.decision_times,
-            cycle.config,
-            timeframes=TECHNICAL_TIMEFRAMES,
-            feed=store.namespace,
-            calendar=cycle.calendar,
-        )
+    computed = computed_indicators(cycle, chosen, store.namespace, database.cache, TECHNICAL_TIMEFRAMES)
     directions = symbol_scores.loc[symbol_scores["symbol"].isin(validated), ["decision_time", "symbol", "direction"]]
     technical = indicators.technical_score(computed, directions, cycle.config)
     return scanner.scan(universe, symbol_scores, snapshot, technical, cycle.config)

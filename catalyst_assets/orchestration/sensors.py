@@ -22,6 +22,7 @@ from catalyst_assets.orchestration.schedules import UNFINISHED, night_request, r
 from catalyst_assets.trading.calendar import MarketState, TradingCalendar
 
 if TYPE_CHECKING:
+    from catalyst_assets.storage.cache import Cache
     from catalyst_assets.storage.database import Database
     from catalyst_assets.trading.config import TradingConfig
 
@@ -39,7 +40,7 @@ def breaking_articles(database: "Database", config: "TradingConfig", after: date
     no cycle has decided on: columns ``news_id, headline, symbols, available_at, score``."""
     from catalyst_assets.storage.news import NewsRepository
     from catalyst_assets.trading import articles as rules
-    from catalyst_assets.trading import narratives, scanner
+    from catalyst_assets.trading import scanner
 
     new = database.read(
         """
@@ -58,7 +59,7 @@ def breaking_articles(database: "Database", config: "TradingConfig", after: date
     mentions = rules.mentions(stored, config)
     fresh = mentions[mentions["news_id"].isin(new["news_id"])]
     about = mentions[mentions["symbol"].isin(fresh["symbol"])]
-    told = about.merge(narratives.assign(about, config), on=["news_id", "symbol"], how="inner")
+    told = about.merge(stories(database.cache, about, config), on=["news_id", "symbol"], how="inner")
     at = pd.DatetimeIndex([pd.Timestamp(now)]).as_unit("us")
     scores, _ = scanner.catalyst_scores(told, at, calendar, None, config)
     by_symbol = dict(zip(scores["symbol"], scores["catalyst_score"].astype("float64"), strict=True))
@@ -70,6 +71,32 @@ def breaking_articles(database: "Database", config: "TradingConfig", after: date
         available_at=("available_at", "first"),
         score=("score", "max"),
     )
+
+
+def stories(cache: "Cache", mentions: pd.DataFrame, config: "TradingConfig") -> pd.DataFrame:
+    """``narratives.assign`` of exactly these mentions: what they tell, how new it is, which only repeat.
+
+    The sensor comes back every 20 s, and while it has to wait it looks at the same articles again.
+    """
+    from catalyst_assets.storage import cache_keys
+    from catalyst_assets.storage.cache_values import packed, unpacked
+    from catalyst_assets.trading import narratives
+
+    empty = narratives.assign(mentions.iloc[:0], config).astype(
+        {"news_id": "str", "symbol": "str", "narrative_id": "str", "similarity": "float64", "novelty": "float64", "is_echo": "bool"}
+    )  # fmt: skip
+    depends = {
+        "symbol": sorted(set(mentions["symbol"])),
+        "articles": cache_keys.rows_of(mentions),
+        "config": cache_keys.inputs_of(config),
+        "version": cache_keys.code_version(),
+    }
+    known = cache.get("sentiment", **depends)
+    if known is None:
+        members = narratives.assign(mentions, config)
+        known = packed(members, [range(len(members))])[0]
+        cache.put("sentiment", known, **depends)
+    return unpacked([known], empty)
 
 
 @dg.sensor(
@@ -258,4 +285,5 @@ __all__ = [
     "run_failed",
     "simulated_clock",
     "simulated_work",
+    "stories",
 ]

@@ -41,6 +41,7 @@ def show(report: DayReport, console: Console, *, truth: pd.DataFrame | None = No
         _trades(report, width),
         _sources(report, truth, width),
         _timings(report, width),
+        _cache(report, width),
     ):
         if part is not None:
             console.print(part)
@@ -241,6 +242,17 @@ def _timings(report: DayReport, width: int) -> Group | None:
     grid = _Grid(title, _columns("stage, median ms#, worst ms#, share#"), width)
     for row in rows.itertuples():
         grid.add(row.stage, f"{row.median_ms:,.0f}", f"{row.worst_ms:,.0f}", f"{row.share:.0%}")
+    return grid.whole
+
+
+def _cache(report: DayReport, width: int) -> Group | None:
+    rows = report.cache
+    if rows.empty:
+        return None
+    grid = _Grid("Cache over the cycles", _columns("kind, asked#, hits#, misses#, errors#, hit rate#"), width)
+    for row in rows.itertuples():
+        asked = row.hits + row.misses + row.errors
+        grid.add(row.kind, f"{asked:,}", f"{row.hits:,}", f"{row.misses:,}", f"{row.errors:,}", f"{row.hit_rate:.0%}")
     return grid.whole
 
 

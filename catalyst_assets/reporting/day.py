@@ -120,6 +120,19 @@ class DayReport:
         table["share"] = table["median_ms"] / max(table["median_ms"].sum(), 1e-9)
         return table
 
+    @property
+    def cache(self) -> pd.DataFrame:
+        """The cache over the session's cycles: columns kind, hits, misses, errors, hit_rate (hits of all that was asked)."""
+        rows = [
+            {"kind": kind, **tally}
+            for counts in self.cycles["counts"]
+            for kind, tally in ((counts or {}).get("cache") or {}).items()
+        ]
+        if not rows:
+            return pd.DataFrame(columns=["kind", "hits", "misses", "errors", "hit_rate"])
+        table = pd.DataFrame(rows).groupby("kind", as_index=False)[["hits", "misses", "errors"]].sum()
+        return table.assign(hit_rate=table["hits"] / table[["hits", "misses", "errors"]].sum(axis=1))
+
     def empty_stages(self) -> list[str]:
         """What a whole day should have produced and did not, in words; empty when every stage produced something."""
         produced = {
@@ -135,6 +148,16 @@ class DayReport:
             **{f"articles of {row.provider}": row.inserted for row in self.collection.itertuples()},
         }
         return [name for name, count in produced.items() if count == 0]
+
+
+def cache_line(counted: Mapping[str, Mapping[str, int]]) -> str:
+    """A cache's counts (``hits, misses, errors`` by kind) in one line: ``patterns 12 of 20 (60 %), …``."""
+    parts = []
+    for kind, tally in counted.items():
+        asked = sum(tally.values())
+        errors = f", {tally['errors']} failed" if tally["errors"] else ""
+        parts.append(f"{kind} {tally['hits']} of {asked} ({tally['hits'] / max(asked, 1):.0%}){errors}")
+    return "; ".join(parts) or "not asked"
 
 
 def gather(database: Database, session: date, scenario: str) -> DayReport:

@@ -1,54 +1,42 @@
 """Hot results in Redis: optional, quick, never stale.
 
-Belongs here: keys, lifetimes, encoding, counters, surviving Redis being away. Does not belong here: what is worth
-caching.
+Belongs here: reading, writing, invalidating, counting, surviving Redis being away. Does not belong here: names and lifetimes
+(``cache_keys.py``), encoding (``cache_values.py``), what is worth caching.
 
-A key names everything its value depends on (symbol, timeframe, last bar, feed, code version), so a stale value cannot
-be read: the question has changed. Invalidation is by the same names. Without Redis every read is a miss and every
-write does nothing.
+Without Redis every read finds nothing and every write does nothing.
 """
 
 from __future__ import annotations
 
-import io
 import json
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from uuid import uuid4
 
 import pandas as pd
-import pyarrow as pa
 import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from catalyst_assets.storage.frames import to_json
-
-TTL_SECONDS: Final[Mapping[str, int]] = {
-    "patterns": 300,
-    "indicators": 300,
-    "sentiment": 600,
-    "narratives": 600,
-    "scan": 300,
-    "positions": 60,
-    "health": 120,
-    "quotes": 15,
-    "actives": 120,
-    "assets": 86_400,
-    "calendar": 86_400,
-}
-"""Lifetime of each kind of value, seconds. A kind that is not listed has no place in the cache."""
+from catalyst_assets.storage.cache_keys import GENERATION_SECONDS, SCOPES, TTL_SECONDS, generation_key, key
+from catalyst_assets.storage.cache_values import frame_from_bytes, frame_to_bytes, sealed, unsealed
 
 CONNECT_TIMEOUT_SECONDS: Final = 0.25
 ANSWER_TIMEOUT_SECONDS: Final = 0.5
 FIRST_PAUSE_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
+NEAR_FRAMES: Final = 16
+"""Stored frames a process keeps, the latest."""
+SCAN_STEP: Final = 500
+"""Keys per round trip when a namespace is cleared."""
 
-_OBJECTS = b"catalyst.json_columns"
+OUTCOMES: Final = ("hits", "misses", "errors")
+"""What a question to the cache can come to."""
 _Result = TypeVar("_Result")
 _log = structlog.get_logger("catalyst.cache")
 
@@ -68,6 +56,10 @@ class Cache:
         self._lock = threading.Lock()
         self._pause = 0.0
         self._closed_until = 0.0
+        self._counted: dict[str, list[int]] = {}
+        self._owed: set[tuple[str, tuple[tuple[str, Any], ...]]] = set()
+        self._life: str | None = None
+        self._near: dict[str, tuple[float, pd.DataFrame]] = {}
         self._redis: redis.Redis | None = None
         if url:
             self._redis = redis.Redis.from_url(
@@ -76,6 +68,7 @@ class Cache:
                 socket_timeout=ANSWER_TIMEOUT_SECONDS,
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=30,
+                redis_connect_func=self._connected,
             )
 
     # ---------------------------------------------------------------------------------------------------------- state
@@ -117,78 +110,154 @@ class Cache:
 
     # --------------------------------------------------------------------------------------------------------- values
 
-    def key(self, kind: str, **depends: Any) -> str:
-        """The key of a value and everything it depends on, in one order:
-        ``catalyst:indicators:feed=iex|symbol=ACME|…``."""
-        if kind not in TTL_SECONDS:
-            raise ValueError(f"{kind!r} is no kind of cached value; kinds: {', '.join(TTL_SECONDS)}")
-        return f"{self.namespace}:{kind}:" + "|".join(self._tags(depends))
+    def get_many(self, kind: str, asked: Sequence[Mapping[str, Any]]) -> list[Any | None]:
+        """The JSON values named by each of ``asked``, in their order, in one round trip; ``None`` for a miss."""
+        return [None if raw is None else json.loads(raw) for raw in self._read(kind, self._keys(kind, asked))]
+
+    def put_many(self, kind: str, values: Sequence[tuple[Mapping[str, Any], Any]]) -> None:
+        """Keep JSON values under their names for the kind's lifetime, in one round trip."""
+        keys = self._keys(kind, [depends for depends, _ in values])
+        self._write(kind, {key: json.dumps(value).encode() for key, (_, value) in zip(keys, values, strict=True)})
 
     def get(self, kind: str, **depends: Any) -> Any | None:
         """A JSON value, or ``None`` on a miss."""
-        raw = self._get(kind, depends)
-        return None if raw is None else json.loads(raw)
+        return self.get_many(kind, [depends])[0]
 
     def put(self, kind: str, value: Any, **depends: Any) -> None:
         """Keep a JSON value for the kind's lifetime."""
-        self._put(kind, to_json(value).encode(), depends)
+        self.put_many(kind, [(depends, value)])
 
-    def get_frame(self, kind: str, **depends: Any) -> pd.DataFrame | None:
-        """A frame as it was put, types included, or ``None`` on a miss."""
-        raw = self._get(kind, depends)
-        return None if raw is None else frame_from_bytes(raw)
+    def remembered(self, kind: str, make: Callable[[], pd.DataFrame], **depends: Any) -> pd.DataFrame:
+        """The frame ``make()`` reads from the database, from the cache while nothing of its scope was written since.
 
-    def put_frame(self, kind: str, frame: pd.DataFrame, **depends: Any) -> None:
-        """Keep a frame for the kind's lifetime."""
-        if self._redis is not None and not self.resting:
-            self._put(kind, frame_to_bytes(frame), depends)
+        ``kind`` is one of :data:`~.cache_keys.SCOPES` and ``depends`` names its scope among other things. A frame read
+        before a write and put after it lands in the old generation, where nobody looks.
+        """
+        scope = {name: depends[name] for name in SCOPES[kind]}
+        generation = self._generation(kind, scope)
+        if generation is None:
+            self._tally(kind, errors=1)
+            return make()
+        key = self._keys(kind, [{**depends, "generation": generation}])[0]
+        near = self._near.get(key)
+        if near is not None and self._monotonic() < near[0]:
+            self._tally(kind, hits=1)
+            return near[1].copy()
+        raw = self._read(kind, [key])[0]
+        if raw is None:
+            made = make()
+            self._write(kind, {key: frame_to_bytes(made)})
+        else:
+            made = frame_from_bytes(raw)
+        self._keep_near(key, kind, made)
+        return made
 
-    def invalidate(self, kind: str, **depends: Any) -> int:
-        """Forget every value of ``kind`` that depends on all of ``depends``; how many. Without names: the whole
-        kind."""
-        sets = [self._tag_key(kind, tag) for tag in (self._tags(depends) or [""])]
+    def _keep_near(self, key: str, kind: str, frame: pd.DataFrame) -> None:
+        """Keep a stored frame in this process too: building one costs more than asking for its generation."""
+        with self._lock:
+            self._near[key] = (self._monotonic() + TTL_SECONDS[kind], frame.copy())
+            while len(self._near) > NEAR_FRAMES:
+                del self._near[next(iter(self._near))]
 
-        def work(client: redis.Redis) -> int:
-            keys: set[bytes] = client.sinter(sets)  # type: ignore[assignment]  # sync client
-            if not keys:
-                return 0
-            pipeline = client.pipeline(transaction=True)
-            pipeline.delete(*keys)
-            for name in sets:
-                pipeline.srem(name, *keys)
-            return int(pipeline.execute()[0])
+    def invalidate(self, kind: str, **scope: Any) -> None:
+        """Make every value of a stored kind's scope unreadable, by a new generation. Call after the write is committed.
 
-        return int(self.attempt(work, default=0))
+        While Redis cannot be reached the change is owed: this process reads that scope from the database until it is made
+        up for; others may read values up to the kind's lifetime old, unless the server itself was restarted.
+        """
+        if not self.enabled:
+            return
+        with self._lock:
+            self._owed.add((kind, tuple(sorted(scope.items()))))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Write the generations that are owed."""
+        with self._lock:
+            owed = sorted(self._owed)
+
+        def work(client: redis.Redis) -> bool:
+            pipeline = client.pipeline(transaction=False)
+            for kind, scope in owed:
+                name = generation_key(self.namespace, kind, self._server_life(client), dict(scope))
+                pipeline.set(name, uuid4().hex, ex=GENERATION_SECONDS)
+            pipeline.execute()
+            return True
+
+        if not owed:
+            return
+        if self.attempt(work, default=False):
+            with self._lock:
+                self._owed.difference_update(owed)
+
+    def _generation(self, kind: str, scope: Mapping[str, Any]) -> str | None:
+        """The present generation of a scope, begun when there is none; ``None`` when Redis cannot say."""
+        if self._owed:
+            self._settle()
+            if (kind, tuple(sorted(scope.items()))) in self._owed:
+                return None
+
+        def work(client: redis.Redis) -> str:
+            name = generation_key(self.namespace, kind, self._server_life(client), scope)
+            if (found := client.get(name)) is None:
+                client.set(name, uuid4().hex, ex=GENERATION_SECONDS, nx=True)
+                found = client.get(name)
+            return found.decode() if isinstance(found, bytes) else ""
+
+        return self.attempt(work, default=None) or None
+
+    def _server_life(self, client: redis.Redis) -> str:
+        """Redis's name for the present run of its server, asked again after each new connection."""
+        client.ping()  # a connection that has ended is noticed here, not after the name was used
+        if self._life is None:
+            try:
+                about: Any = client.info("server")
+                self._life = str(about["run_id"])
+            except redis.ResponseError:  # a managed server may keep INFO to itself: then lifetimes bound a restart
+                self._life = "unknown"
+        return self._life
+
+    def _connected(self, connection: redis.connection.Connection) -> None:
+        self._life = None
+        connection.on_connect()
 
     def clear_namespace(self) -> int:
-        """Forget every key of the namespace, also those of others that begin with it (request budgets); how many.
-
-        For a database that is made anew: what Redis remembers of the old one is about things that never happened."""
+        """Forget everything under this namespace (values, generations, counters, budgets); how many keys. A database made
+        anew must not read what an earlier one of its name left. Walks with SCAN, so a shared Redis goes on answering
+        others meanwhile, and touches no other namespace, whatever characters the name holds."""
+        literal = re.sub(r"([*?\[\]\\^])", r"\\\1", self.namespace)  # MATCH takes glob patterns
 
         def work(client: redis.Redis) -> int:
-            keys = list(client.scan_iter(match=f"{self.namespace}:*", count=1000))
-            for at in range(0, len(keys), 1000):
-                client.delete(*keys[at : at + 1000])
-            return len(keys)
+            found = client.scan_iter(match=f"{literal}:*", count=SCAN_STEP)
+            return sum(int(client.unlink(*keys)) for keys in _batches(found, SCAN_STEP))
 
         return int(self.attempt(work, default=0))
 
     # ------------------------------------------------------------------------------------------------------- counters
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """``hits``, ``misses`` and ``errors`` by kind, of this process since it began. An error is a question Redis could
+        not answer, or an answer that could not be read."""
+        with self._lock:
+            return {kind: dict(zip(OUTCOMES, tally, strict=True)) for kind, tally in sorted(self._counted.items())}
+
+    def counts_since(self, before: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+        """What :meth:`counts` grew by since it answered ``before``; kinds that were not asked for are left out."""
+        grown = {
+            kind: {name: count - before.get(kind, {}).get(name, 0) for name, count in tally.items()}
+            for kind, tally in self.counts().items()
+        }
+        return {kind: tally for kind, tally in grown.items() if any(tally.values())}
+
     def statistics(self) -> pd.DataFrame:
-        """Hits, misses and hit rate per kind since they were last reset, over all processes; empty when Redis is
-        away."""
+        """``kind, hits, misses, errors, hit_rate`` since they were last reset, over all processes; empty when Redis is
+        away. What fails while Redis is away cannot be counted here, only in :meth:`counts`."""
         raw: dict[bytes, bytes] = self.attempt(lambda client: client.hgetall(f"{self.namespace}:counters"), default={})
-        counts = {key.decode(): int(value) for key, value in raw.items()}
-        kinds = sorted({name.rpartition(":")[0] for name in counts})
-        frame = pd.DataFrame(
-            {
-                "kind": kinds,
-                "hits": [counts.get(f"{kind}:hit", 0) for kind in kinds],
-                "misses": [counts.get(f"{kind}:miss", 0) for kind in kinds],
-            }
-        )
-        return frame.assign(hit_rate=frame["hits"] / (frame["hits"] + frame["misses"]))
+        counted = {key.decode(): int(value) for key, value in raw.items()}
+        kinds = sorted({name.rpartition(":")[0] for name in counted})
+        columns = {name: [counted.get(f"{kind}:{name}", 0) for kind in kinds] for name in OUTCOMES}
+        frame = pd.DataFrame({"kind": kinds} | columns)
+        return frame.assign(hit_rate=frame["hits"] / frame[list(OUTCOMES)].sum(axis=1))
 
     def reset_statistics(self) -> None:
         self.attempt(lambda client: client.delete(f"{self.namespace}:counters"), default=None)
@@ -199,35 +268,52 @@ class Cache:
 
     # -------------------------------------------------------------------------------------------------------- details
 
-    def _get(self, kind: str, depends: Mapping[str, Any]) -> bytes | None:
-        key = self.key(kind, **depends)
+    def _keys(self, kind: str, asked: Sequence[Mapping[str, Any]]) -> list[str]:
+        return [key(self.namespace, kind, depends) for depends in asked]
 
-        def work(client: redis.Redis) -> bytes | None:
-            value: bytes | None = client.get(key)  # type: ignore[assignment]  # sync client
-            client.hincrby(f"{self.namespace}:counters", f"{kind}:{'miss' if value is None else 'hit'}", 1)
-            return value
+    def _read(self, kind: str, keys: Sequence[str]) -> list[bytes | None]:
+        """The contents under ``keys``, ``None`` where there is none that can be read; counted."""
+        if not keys or not self.enabled:
+            return [None] * len(keys)
+        answer: list[bytes | None] | None = self.attempt(lambda client: client.mget(list(keys)), default=None)
+        if answer is None:
+            self._tally(kind, errors=len(keys))
+            return [None] * len(keys)
+        found = [None if raw is None else unsealed(key, raw) for key, raw in zip(keys, answer, strict=True)]
+        hits, absent = sum(content is not None for content in found), sum(raw is None for raw in answer)
+        self._tally(kind, hits, absent, len(keys) - hits - absent)
+        return found
 
-        return self.attempt(work, default=None)
-
-    def _put(self, kind: str, value: bytes, depends: Mapping[str, Any]) -> None:
-        key, ttl = self.key(kind, **depends), TTL_SECONDS[kind]
+    def _write(self, kind: str, contents: Mapping[str, bytes]) -> None:
+        ttl = TTL_SECONDS[kind]
 
         def work(client: redis.Redis) -> None:
-            pipeline = client.pipeline(transaction=True)
-            pipeline.set(key, value, ex=ttl)
-            for tag in ["", *self._tags(depends)]:
-                name = self._tag_key(kind, tag)
-                pipeline.sadd(name, key)
-                pipeline.expire(name, ttl + 60)  # every value in the set is gone by then
+            pipeline = client.pipeline(transaction=False)
+            for name, content in contents.items():
+                pipeline.set(name, sealed(name, content), ex=ttl)
+            pipeline.execute()
+
+        if contents:
+            self.attempt(work, default=None)
+
+    def _tally(self, kind: str, hits: int = 0, misses: int = 0, errors: int = 0) -> None:
+        """Count in this process, and in Redis for all of them."""
+        if not self.enabled:
+            return
+        news = dict(zip(OUTCOMES, (hits, misses, errors), strict=True))
+        with self._lock:
+            tally = self._counted.setdefault(kind, [0, 0, 0])
+            for position, count in enumerate(news.values()):
+                tally[position] += count
+
+        def work(client: redis.Redis) -> None:
+            pipeline = client.pipeline(transaction=False)
+            for name, count in news.items():
+                if count:
+                    pipeline.hincrby(f"{self.namespace}:counters", f"{kind}:{name}", count)
             pipeline.execute()
 
         self.attempt(work, default=None)
-
-    def _tags(self, depends: Mapping[str, Any]) -> list[str]:
-        return [f"{name}={_text(value)}" for name, value in sorted(depends.items())]
-
-    def _tag_key(self, kind: str, tag: str) -> str:
-        return f"{self.namespace}:tag:{kind}:{tag}"
 
     def _failed(self, error: Exception) -> None:
         with self._lock:
@@ -244,39 +330,7 @@ class Cache:
             _log.info("redis is back")
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, list | tuple | set | frozenset):
-        return ",".join(sorted(_text(item) for item in value))
-    return quote(str(value), safe="")  # a separator inside a value must not look like one between values
-
-
-def frame_to_bytes(frame: pd.DataFrame) -> bytes:
-    """A frame as Arrow bytes; columns of dicts and lists as JSON text, so that they come back exactly."""
-    nested = [name for name in frame.columns if frame[name].dtype == object and _holds_containers(frame[name])]
-    flat = frame.assign(
-        **{name: [None if value is None else to_json(value) for value in frame[name]] for name in nested}
-    )
-    table = pa.Table.from_pandas(flat, preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _OBJECTS: json.dumps(nested).encode()})
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def frame_from_bytes(raw: bytes) -> pd.DataFrame:
-    """The inverse of :func:`frame_to_bytes`."""
-    with pa.ipc.open_stream(raw) as reader:
-        table = reader.read_all()
-    nested: Sequence[str] = json.loads((table.schema.metadata or {}).get(_OBJECTS, b"[]"))
-    frame: pd.DataFrame = table.to_pandas()
-    for name in nested:
-        values = [json.loads(value) if isinstance(value, str) else None for value in frame[name]]
-        frame[name] = pd.Series(values, index=frame.index, dtype="object")
-    return frame
-
-
-def _holds_containers(column: pd.Series) -> bool:
-    return any(isinstance(value, dict | list | tuple) for value in column)
+def _batches(keys: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    remaining = iter(keys)
+    while batch := list(islice(remaining, size)):
+        yield batch

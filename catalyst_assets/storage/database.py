@@ -23,6 +23,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from catalyst_assets.settings import Settings
 from catalyst_assets.storage import migrations
+from catalyst_assets.storage.cache import Cache
 from catalyst_assets.storage.embedded import EmbeddedServices, service_urls
 from catalyst_assets.storage.frames import copy_text, to_frame
 from catalyst_assets.storage.tables import TABLES
@@ -70,6 +71,8 @@ class Database:
         role: str | None = APP_ROLE,
     ) -> None:
         self.url = url
+        self.cache = Cache("")
+        """Where repositories keep what they read often and forget what they write; off unless set."""
         self._recover = recover
         self._role = role
         self._session_sql = (
@@ -108,6 +111,7 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection; the next use opens new ones."""
         self.engine.dispose()
+        self.cache.close()
 
     def migrate(self, folder: Path | None = None) -> list[str]:
         """Run the migrations this database has not run; their names. Raises :class:`~.migrations.MigrationError`."""
@@ -367,6 +371,7 @@ def open_database(settings: Settings, *, application_name: str = "catalyst", mig
         application_name=application_name,
         recover=recover,
     )
+    database.cache = Cache(urls.redis_url, namespace=settings.database_name)
     if migrate:
         database.migrate()
     return database

@@ -123,10 +123,15 @@ class OperationsRepository(Repository):
         )
         values = {"service": service, "state": state, "at": checked_at, "latency": latency_ms, "message": message}
         with self.database.begin() as connection:
-            return int(connection.execute(statement, values).scalar_one())
+            failures = int(connection.execute(statement, values).scalar_one())
+        self.database.cache.invalidate("health")
+        return failures
 
     def service_health(self) -> pd.DataFrame:
-        return self.database.read("select * from service_health order by service")
+        """The last state of every service, by name; from the cache until one is written."""
+        return self.database.cache.remembered(
+            "health", lambda: self.database.read("select * from service_health order by service")
+        )
 
     # --------------------------------------------------------------------------------------------------------- replays
 

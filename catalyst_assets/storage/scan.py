@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 import pandas as pd
 
-from catalyst_assets.storage.repository import Repository
+from catalyst_assets.storage.repository import LIVE, Repository
 
 
 class ScanRepository(Repository):
@@ -30,7 +30,10 @@ class ScanRepository(Repository):
     def save_trading_candidates(
         self, frame: pd.DataFrame, *, scenario: str, decision_times: Iterable[datetime] | None = None
     ) -> int:
-        return self.replace_decisions("trading_candidates", frame, scenario, decision_times)
+        saved = self.replace_decisions("trading_candidates", frame, scenario, decision_times)
+        if scenario == LIVE:
+            self.database.cache.invalidate("scan", scenario=scenario)
+        return saved
 
     def active_universe(self, scenario: str, session: date, decision_time: datetime | None = None) -> pd.DataFrame:
         return self.of_session("active_universe", scenario, session, decision_time, "decision_time, rank")
@@ -40,4 +43,13 @@ class ScanRepository(Repository):
         return self.of_session("scan_evaluations", scenario, session, decision_time, order)
 
     def trading_candidates(self, scenario: str, session: date, decision_time: datetime | None = None) -> pd.DataFrame:
-        return self.of_session("trading_candidates", scenario, session, decision_time, "decision_time, rank")
+        """Candidates by decision time and rank; those of one live decision time come from the cache until the next scan."""
+
+        def read() -> pd.DataFrame:
+            return self.of_session("trading_candidates", scenario, session, decision_time, "decision_time, rank")
+
+        if scenario != LIVE or decision_time is None:
+            return read()
+        return self.database.cache.remembered(
+            "scan", read, scenario=scenario, session=session, decision_time=decision_time
+        )

@@ -138,6 +138,8 @@ class TradeRepository:
             if changes.snapshots:
                 rows = [_values(row) for row in changes.snapshots]
                 connection.execute(insert(TABLES["account_snapshots"]).on_conflict_do_nothing(), rows)
+        if any(trade.scenario == LIVE for trade in changes.trades):
+            self._database.cache.invalidate("positions", scenario=LIVE)
 
     def add_snapshots(self, rows: Sequence[SnapshotRow]) -> None:
         """Store account snapshots; one that exists for the same scenario and instant is left alone."""
@@ -209,8 +211,16 @@ class TradeRepository:
         return self._frame("account_snapshots", scenario, session, '"at"')
 
     def positions(self, scenario: str) -> pd.DataFrame:
-        """Open positions (the view ``positions``) of a scenario, by symbol."""
-        return self._frame("positions", scenario, None, "symbol")
+        """Open positions (the view ``positions``) of a scenario, by symbol.
+
+        For showing: live ones come from the cache until the next change of a trade. Decisions start from :meth:`load` and the
+        broker.
+        """
+
+        def read() -> pd.DataFrame:
+            return self._frame("positions", scenario, None, "symbol")
+
+        return self._database.cache.remembered("positions", read, scenario=scenario) if scenario == LIVE else read()
 
     def save_outcome(self, trade_id: str, *, catalyst_played_out: bool | None, pattern_completed: bool | None) -> None:
         """Store the labels of a closed trade (``trading.outcomes.trade_outcome``). Raises ``KeyError`` for an unknown

@@ -157,6 +157,28 @@ def detect(
     return pd.DataFrame(frame, columns=list(DETECTION_COLUMNS))
 
 
+def still_shown(
+    detections: pd.DataFrame, decision_time: pd.Timestamp, config: TradingConfig, calendar: TradingCalendar
+) -> pd.DataFrame:
+    """Of detections made at an earlier instant, with no bar completed since, those :func:`detect` shows at
+    ``decision_time``: the others have become too old."""
+    at, ts = instants(pd.DatetimeIndex([decision_time])), instants(detections["bar_ts"])
+    young = np.zeros(len(detections), dtype=bool)
+    for timeframe in detections["timeframe"].unique():
+        rows = np.flatnonzero(detections["timeframe"] == timeframe)
+        young[rows] = _last_seen(ts[rows], str(timeframe), at, config, calendar) > 0
+    return detections[young].assign(decision_time=utc(np.repeat(at, int(young.sum())))).reset_index(drop=True)
+
+
+def _last_seen(ts: Ints, timeframe: str, at: Ints, config: TradingConfig, calendar: TradingCalendar) -> Ints:
+    """How many of the sorted instants ``at`` a pattern that ends at each bar is not too old for."""
+    if timeframe == "1day":
+        sessions = calendar.locate(utc(at)).ordinal
+        return np.searchsorted(sessions, calendar.locate(utc(ts)).ordinal + config.pattern.max_age_bars, side="right")
+    age = config.pattern.max_age_bars * bar_rules.length_micros(timeframe)
+    return np.searchsorted(at, bar_rules.completes(ts, timeframe, calendar) + age, side="right")
+
+
 _RAW: Final = tuple(name for name in DETECTION_COLUMNS if name != "base_confidence")
 
 
@@ -182,12 +204,7 @@ def _one_timeframe(
     # The decision times that see a hit: from the completion of its bar to the end of its age.
     done = bar_rules.completes(rows.ts, timeframe, calendar)[bar]
     first = np.searchsorted(at, done, side="left")
-    if timeframe == "1day":
-        sessions = calendar.locate(utc(at)).ordinal
-        last = np.searchsorted(sessions, located.ordinal[bar] + config.pattern.max_age_bars, side="right")
-    else:
-        age = config.pattern.max_age_bars * bar_rules.length_micros(timeframe)
-        last = np.searchsorted(at, done + age, side="right")
+    last = _last_seen(rows.ts[bar], timeframe, at, config, calendar)
     seen = np.maximum(last - first, 0)
     keep = seen > 0
     pattern, bar, first, seen = pattern[keep], bar[keep], first[keep], seen[keep]

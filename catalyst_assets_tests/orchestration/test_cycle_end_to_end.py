@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -22,8 +23,11 @@ from catalyst_assets.settings import Settings
 from catalyst_assets.simulator.server import RunningServer, build_app, start_in_thread
 from catalyst_assets.simulator.world import World
 from catalyst_assets.storage.bars import BarStore
+from catalyst_assets.storage.cache import Cache
 from catalyst_assets.storage.database import Database
+from catalyst_assets.storage.embedded_redis import EmbeddedRedis
 from catalyst_assets.storage.news import NewsRepository
+from catalyst_assets.storage.scan import ScanRepository
 from catalyst_assets.trading.calendar import TradingCalendar
 
 pytestmark = pytest.mark.end_to_end
@@ -45,6 +49,7 @@ class Market:
     server: RunningServer
     database: Database
     definitions: dg.Definitions
+    settings: Settings
 
     def run(self, at: pd.Timestamp, job: str = "market_cycle", **tags: str) -> dg.ExecuteInProcessResult:
         """Move the clock to ``at`` and run the job for it."""
@@ -69,7 +74,8 @@ def market(world: World, database_url: str, tmp_path: Path) -> Iterator[Market]:
     server = start_in_thread(build_app(world.tape(), start=start))
     given = {"database_url": database_url, "home": str(tmp_path), "simulator_url": server.base_url, "market": "simulator",
              "history_sessions": 3}  # fmt: skip
-    yield Market(server, connections(Settings(**given)).database, build_definitions(settings=given))  # type: ignore[arg-type]
+    chosen = Settings(**given)  # type: ignore[arg-type]
+    yield Market(server, connections(chosen).database, build_definitions(settings=given), chosen)
     close_connections()
     server.stop()
 
@@ -97,6 +103,7 @@ def test_cycles_go_from_articles_to_protected_positions_and_running_one_again_ch
     assert cycles["status"].tolist() == ["finished"] * 3
     assert cycles["mode"].tolist() == ["pre", "regular", "regular"]
     assert set(cycles["timings_ms"].iloc[-1]) >= {"news_raw", "scan_evaluations", "trade_records", "positions"}
+    assert cycles["counts"].iloc[-1]["cache"] == {}, "this market has no Redis"
     before_open = market.database.read(
         "select distinct status from trading_signals where decision_time < :open", {"open": OPEN}
     )
@@ -115,6 +122,57 @@ def test_cycles_go_from_articles_to_protected_positions_and_running_one_again_ch
     assert {name: after[name] for name in tables if name != "account_snapshots"} == {
         name: before[name] for name in tables if name != "account_snapshots"
     }
+
+
+def test_redis_changes_no_decision_even_when_it_stops_in_the_middle_of_a_cycle(
+    market: Market, redis_server: EmbeddedRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same cycle computed without Redis, from what is cached, and with Redis gone after the scan."""
+    at = OPEN + timedelta(minutes=5)
+    assert failures(market.run(at)) == []
+    assert failures(market.again(at)) == []  # what is compared is one repetition with another
+    tables = ("scan_evaluations", "trading_candidates", "technical_indicators", "pattern_analysis", "pattern_detections",
+              "trading_signals", "positions")  # fmt: skip
+
+    def decided() -> dict[str, pd.DataFrame]:
+        return {
+            name: rows.sort_values(list(rows.columns.intersection(["symbol", "timeframe", "pattern", "bar_ts"])))
+            .drop(columns=["id", "updated_at", "details"], errors="ignore")
+            .reset_index(drop=True)
+            for name in tables
+            for rows in [market.database.read(f"select * from {name}")]
+        }
+
+    expected = decided()
+    opened = connections(market.settings)
+    opened.__dict__["cache"] = opened.database.cache = Cache(redis_url)
+    save = ScanRepository.save_trading_candidates
+
+    def save_and_lose_redis(self: ScanRepository, *args: Any, **more: Any) -> int:
+        redis_server.stop()
+        return save(self, *args, **more)
+
+    seen = []
+    for stops in (False, False, True):
+        with monkeypatch.context() as patch:
+            if stops:
+                patch.setattr(ScanRepository, "save_trading_candidates", save_and_lose_redis)
+            again = market.again(at)
+        assert failures(again) == []
+        for name, rows in decided().items():
+            pd.testing.assert_frame_equal(rows, expected[name], obj=name)
+        counts = market.database.read("select counts from trading_cycles order by decision_time desc limit 1")
+        seen.append(counts["counts"].iloc[0]["cache"])
+    cold, warm, lost = seen
+    assert set(cold) == {"indicators", "patterns", "scan", "positions"}
+    assert cold["patterns"]["hits"] == 0 and warm["patterns"]["misses"] == 0 and warm["patterns"]["hits"] > 0
+    assert warm["indicators"]["misses"] == 0 and lost["scan"]["errors"] > 0
+    (shown,) = (
+        event.materialization.metadata["cache"].text
+        for event in again.get_asset_materialization_events()
+        if event.asset_key and event.asset_key.path[-1] == "trading_cycles"
+    )
+    assert "scan 0 of" in shown and "failed" in shown
 
 
 def test_a_late_cycle_is_refused_and_orders_nothing(market: Market) -> None:

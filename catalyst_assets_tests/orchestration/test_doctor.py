@@ -94,9 +94,11 @@ def test_with_everything_well_trading_is_safe_and_every_check_answers(world: Wor
     report, found = run(world)
     assert report.safe, report
     assert set(found) == {
-        "database", "redis", "disk", "dagster storage", "broker", "clock", "calendar", "market data", "news finnhub"
+        "database", "redis", "disk", "dagster storage", "broker", "positions", "clock", "calendar", "market data",
+        "news finnhub",
     }  # fmt: skip
     assert {name for name, finding in found.items() if finding.state != "ok"} == {"redis"}
+    assert found["positions"].message == "none open"
     assert found["redis"].state == "off" and found["redis"].affects and found["redis"].advice
     assert report.as_json()["safe"] is True
 
@@ -178,12 +180,22 @@ def test_scarce_daily_budgets_are_not_spent_on_a_check(world: World) -> None:
     source = world.source("alpha_vantage")
     source.fetch = lambda since, until, symbols: asked.append("x") or NewsBatch("alpha_vantage", ())
     world.news_sources = [source, world.source("finnhub")]
-    OperationsRepository(world.database).record_health("alpha_vantage", "down", checked_at=NOW, message="limit reached")
+    OperationsRepository(world.database).record_health(
+        "news.alpha_vantage", "down", checked_at=NOW, message="limit reached"
+    )
     _, found = run(world)
     assert asked == []
     assert found["news alpha_vantage"].state == "down" and "limit reached" in found["news alpha_vantage"].message
     run(world, probe_all=True)
     assert asked == ["x"]
+
+
+def test_the_hit_rate_of_each_kind_is_shown_for_redis(world: World, redis_url: str) -> None:
+    world.cache = Cache(redis_url)
+    world.cache.put("patterns", 1, symbol="A")
+    world.cache.get_many("patterns", [{"symbol": "A"}, {"symbol": "B"}])
+    _, found = run(world)
+    assert found["redis"].state == "ok" and "patterns 50% of 2" in found["redis"].message
 
 
 def test_a_vendor_without_a_key_is_shown_as_off_with_what_to_set(world: World) -> None:

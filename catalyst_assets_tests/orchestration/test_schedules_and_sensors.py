@@ -18,10 +18,12 @@ from catalyst_assets.orchestration.cycle import DECISION_TIME_TAG, KIND_TAG, SCE
 from catalyst_assets.orchestration.due import SIMULATED_CLOCK
 from catalyst_assets.ports import FixedClock, RawArticle
 from catalyst_assets.settings import Settings
+from catalyst_assets.storage.cache import Cache
 from catalyst_assets.storage.database import Database
 from catalyst_assets.storage.news import NewsRepository
 from catalyst_assets.storage.operations import OperationsRepository
 from catalyst_assets.trading import articles as article_rules
+from catalyst_assets.trading import narratives
 from catalyst_assets.trading.calendar import TradingCalendar
 from catalyst_assets.trading.config import TradingConfig
 
@@ -242,6 +244,44 @@ def tell(database: Database) -> Callable[[str, str, datetime], None]:
 
 
 HEADLINE = "FDA approves Acme Therapeutics drug for rare disease"
+
+
+def test_stories_from_the_cache_are_those_told_and_other_articles_are_another_question(
+    database: Database, tell: Callable[[str, str, datetime], None], redis_url: str
+) -> None:
+    now = new_york("2025-11-20", "10:02")
+    for minutes, outlet in ((3, "Reuters"), (2, "Bloomberg"), (1, "Some Blog")):
+        tell(outlet, HEADLINE, now - timedelta(minutes=minutes))
+    stored = NewsRepository(database).articles(now - timedelta(days=1), now)
+    mentions = article_rules.mentions(stored, CONFIG)
+    cache, expected = Cache(redis_url), narratives.assign(mentions, CONFIG)
+    for _ in range(2):
+        pd.testing.assert_frame_equal(sensors.stories(cache, mentions, CONFIG), expected, check_dtype=False)
+    assert cache.counts()["sentiment"] == {"hits": 1, "misses": 1, "errors": 0}
+    stricter = CONFIG.model_copy(update={"catalyst": CONFIG.catalyst.model_copy(update={"novelty_floor": 0.9})})
+    changes = [
+        (mentions.iloc[:2], CONFIG),
+        (mentions.assign(headline="Acme Therapeutics recalls its drug"), CONFIG),
+        (mentions.assign(direction=-mentions["direction"]), CONFIG),
+        (mentions, stricter),
+    ]
+    for changed, config in changes:
+        found = sensors.stories(cache, changed, config)
+        pd.testing.assert_frame_equal(found, narratives.assign(changed, config), check_dtype=False)
+    assert cache.counts()["sentiment"] == {"hits": 1, "misses": 1 + len(changes), "errors": 0}
+
+
+def test_a_waiting_sensor_reads_the_same_articles_from_the_cache(
+    database: Database, tell: Callable[[str, str, datetime], None], redis_url: str
+) -> None:
+    now = new_york("2025-11-20", "10:02")
+    tell("Reuters", HEADLINE, now - timedelta(minutes=1))
+    plain = sensors.breaking_articles(database, CONFIG, now - timedelta(minutes=10), now)
+    database.cache = Cache(redis_url)
+    for _ in range(2):
+        found = sensors.breaking_articles(database, CONFIG, now - timedelta(minutes=10), now)
+        pd.testing.assert_frame_equal(found, plain)
+    assert database.cache.counts()["sentiment"]["hits"] == 1
 
 
 def test_breaking_news_of_a_good_source_starts_a_cycle_at_once(

@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 
 from catalyst_assets.reporting.console import show
-from catalyst_assets.reporting.day import gather
+from catalyst_assets.reporting.day import cache_line, gather
 from catalyst_assets.reporting.picture import draw
 from catalyst_assets.storage.database import Database
+from catalyst_assets.storage.operations import OperationsRepository
 
 SESSION = date(2026, 11, 20)
 OPEN = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
@@ -128,6 +129,39 @@ def test_output_that_is_no_terminal_has_room_for_every_column(database: Database
     text = io.StringIO()
     show(gather(database, SESSION, SCENARIO), Console(file=text, width=80))
     assert "exit reason" in text.getvalue() and "rel. vol." in text.getvalue()
+
+
+def test_the_report_sums_the_cache_over_the_cycles(database: Database) -> None:
+    for minutes, counts in ((5, {"hits": 3, "misses": 5, "errors": 0}), (10, {"hits": 6, "misses": 1, "errors": 1})):
+        OperationsRepository(database).save_cycle(
+            scenario=SCENARIO, session=SESSION, decision_time=OPEN + timedelta(minutes=minutes), mode="regular",
+            status="finished", started_at=OPEN, counts={"signals": 1, "cache": {"patterns": counts}},
+        )  # fmt: skip
+    OperationsRepository(database).save_cycle(
+        scenario=SCENARIO, session=SESSION, decision_time=OPEN, mode="regular", status="failed", started_at=OPEN
+    )
+    report = gather(database, SESSION, SCENARIO)
+    assert report.cache.to_dict("records") == [
+        {"kind": "patterns", "hits": 9, "misses": 6, "errors": 1, "hit_rate": 9 / 16}
+    ]
+    text = io.StringIO()
+    show(report, Console(file=text, width=160))
+    assert "Cache over the cycles" in text.getvalue() and "56%" in text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("counted", "line"),
+    [
+        ({}, "not asked"),
+        ({"scan": {"hits": 3, "misses": 1, "errors": 0}}, "scan 3 of 4 (75%)"),
+        (
+            {"health": {"hits": 0, "misses": 0, "errors": 2}, "scan": {"hits": 1, "misses": 0, "errors": 0}},
+            "health 0 of 2 (0%), 2 failed; scan 1 of 1 (100%)",
+        ),
+    ],
+)
+def test_a_cycles_cache_in_one_line(counted: dict[str, dict[str, int]], line: str) -> None:
+    assert cache_line(counted) == line
 
 
 def test_a_report_of_a_day_without_trades_can_be_shown_and_drawn(database: Database, tmp_path: Path) -> None:

@@ -82,20 +82,21 @@ def pattern_analysis(
     market_data: MarketDataResource,
     bars: BarsResource,
     settings: SettingsResource,
+    cache: CacheResource,
 ) -> dg.MaterializeResult:
-    from catalyst_assets.orchestration.charts import chart_bars, pairs_of, stored_candidates
+    from catalyst_assets.orchestration.charts import chart_bars, detected_patterns, pairs_of, stored_candidates
     from catalyst_assets.orchestration.scanning import learning_scenario
     from catalyst_assets.storage.analysis import AnalysisRepository
     from catalyst_assets.storage.outcomes import OutcomeRepository
     from catalyst_assets.trading import patterns
 
     def body(cycle: CycleContext) -> Outcome:
-        _, frames = chart_bars(cycle, database.get(), market_data, bars, settings.get().history_sessions)
+        store, frames = chart_bars(cycle, database.get(), market_data, bars, settings.get().history_sessions)
         candidates = stored_candidates(cycle, database.get())
         learned = OutcomeRepository(database.get(), cycle.calendar).pattern_metrics(
             learning_scenario(cycle), cycle.session
         )
-        found = patterns.detect(frames, cycle.decision_times, cycle.config, calendar=cycle.calendar)
+        found = detected_patterns(cycle, frames, store.namespace, cache.get())
         aligned = patterns.align(found, candidates, learned, cycle.config)
         aligned = pairs_of(aligned, candidates)
         pairs = candidates[["decision_time", "symbol"]]

@@ -325,6 +325,10 @@ def simulate(
     symbols: Annotated[int, typer.Option(help="common stocks in the market")] = 80,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="port; that of CATALYST_SIMULATOR_URL when not given")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="faults to play: a TOML or JSON file, or a shipped scenario's name")
+    ] = None,
+    with_truth: Annotated[bool, typer.Option("--with-truth", help="serve the planted truth too; for tests")] = False,
 ) -> None:
     """Run the market in a box, the vendors' HTTP interfaces over a simulated market, until Ctrl-C."""
     from urllib.parse import urlsplit
@@ -333,7 +337,17 @@ def simulate(
 
     listening = port or urlsplit(_settings().simulator_url).port or 8900
     try:
-        serve(seed=seed, session=_day(session), start=start, speed=speed, symbols=symbols, host=host, port=listening)
+        serve(
+            seed=seed,
+            session=_day(session),
+            start=start,
+            speed=speed,
+            symbols=symbols,
+            host=host,
+            port=listening,
+            scenario=scenario,
+            with_truth=with_truth,
+        )
     except OSError as error:
         typer.echo(
             f"error: cannot listen on {host}:{listening}: {error.strerror}; another simulator may run there", err=True

@@ -84,6 +84,11 @@ class MatchingEngine:
     # ----------------------------------------------------------------------------------------------------------- time
 
     @property
+    def starting_cash(self) -> Decimal:
+        """What the account began with, USD: the first row of every audit."""
+        return self._ledger.starting_cash
+
+    @property
     def lock(self) -> threading.RLock:
         """Held by every method; callers that need several answers about one instant hold it around them."""
         return self._lock

@@ -126,6 +126,11 @@ class Faults:
         with self._lock:
             return any(armed.rule.vendor == vendor and not armed.spent for armed in self._armed.values())
 
+    def holds(self, identity: str) -> bool:
+        """True while a rule of that id is armed, spent or not."""
+        with self._lock:
+            return identity in self._armed
+
     def candidates(self, phase: Phase, asked: Asked, now: datetime) -> list[Armed]:
         """Rules of ``phase`` that this request concerns, not counted yet (see :meth:`strikes`)."""
         with self._lock:

@@ -53,7 +53,8 @@ class Rule:
     fault: str
     vendor: str
     route: str = "*"
-    """``METHOD path``; either may be ``*``, and the path a glob over the simulator's paths: ``GET */v2/stocks/quotes/latest``."""
+    """``METHOD path``; either may be ``*``, and the path a glob over the simulator's paths: ``GET */v2/stocks/quotes/latest``;
+    for streams ``STREAM /<channel>``."""
     symbol: str | None = None
     """Requests that name it; faults of the body touch its objects only."""
     since: datetime | None = None
@@ -168,18 +169,14 @@ def _route(value: Any) -> str:
     if value is None:
         return "*"
     words = value.split() if isinstance(value, str) else []
-    fits = (
-        len(words) in (1, 2)
-        and words[-1].startswith(("/", "*", "stream"))
-        and (len(words) == 1 or _is_method(words[0]))
-    )
+    fits = len(words) in (1, 2) and words[-1].startswith(("/", "*")) and (len(words) == 1 or _is_method(words[0]))
     if not fits:
         raise ValueError(f"route must be a method and a path glob, like 'GET */v2/account', not {value!r:.60}")
     return " ".join(words)
 
 
 def _is_method(word: str) -> bool:
-    return word in ("*", "GET", "POST", "PUT", "PATCH", "DELETE")
+    return word in ("*", "GET", "POST", "PUT", "PATCH", "DELETE", "STREAM")
 
 
 def _symbol(value: Any) -> str | None:

@@ -43,7 +43,7 @@ SHAPES: tuple[Shape, ...] = (
         "order", "alpaca", (f"{_T}/orders*",), ("", "[]", "legs[]", "[].legs[]"),
         ("status", "id", "client_order_id", "symbol", "side", "submitted_at", "qty", "filled_qty", "type"),
         ("hwm", "trail_percent", "trail_price", "subtag", "source", "notional", "expires_at", "asset_id", "position_intent"),
-        ("status", "order_class", "type", "time_in_force"),
+        ("status", "order_class", "type", "time_in_force", "asset_class"),
     ),
     Shape(
         "account", "alpaca", (f"{_T}/account",), ("",),

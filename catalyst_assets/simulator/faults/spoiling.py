@@ -25,15 +25,17 @@ def chosen(
     return found[:count] if count else found
 
 
-def _each_field(
-    default: Callable[[Shape], tuple[str, ...]], change: Callable[[Row, str, Rule], None]
-) -> Callable[..., list[str]]:
+Default = Callable[[Shape, Row], tuple[str, ...]]
+Change = Callable[[Row, str, Rule], None]
+
+
+def _each_field(default: Default, change: Change) -> Callable[[Any, Rule, Asked], list[str]]:
     """A fault that does ``change`` to the rule's fields, or to ``default`` ones, of every object it touches."""
 
     def spoil(body: Any, rule: Rule, asked: Asked) -> list[str]:
         did = []
         for shape, row, key in chosen(body, rule, asked):
-            present = [name for name in (rule["fields"] or default(shape)) if name in row]
+            present = [name for name in (rule["fields"] or default(shape, row)) if name in row]
             for name in present:
                 change(row, name, rule)
             if present:
@@ -48,8 +50,16 @@ def _label(row: Row, key: str) -> str:
     return str(named) if isinstance(named, str | int) else ""
 
 
-def _first_required(shape: Shape) -> tuple[str, ...]:
-    return shape.required[:1]
+def _optional(shape: Shape, _: Row) -> tuple[str, ...]:
+    return shape.optional
+
+
+def _enumerated(shape: Shape, _: Row) -> tuple[str, ...]:
+    return shape.enums
+
+
+def _first_required(shape: Shape, row: Row) -> tuple[str, ...]:
+    return tuple(name for name in shape.required if name in row)[:1]
 
 
 def _leave_out(row: Row, name: str, _: Rule) -> None:
@@ -78,11 +88,11 @@ def add_fields(body: Any, rule: Rule, asked: Asked) -> list[str]:
 
 
 SPOILERS: Mapping[str, Callable[[Any, Rule, Asked], list[str]]] = {
-    "missing_optional": _each_field(lambda shape: shape.optional, _leave_out),
+    "missing_optional": _each_field(_optional, _leave_out),
     "missing_required": _each_field(_first_required, _leave_out),
     "nulls": _each_field(_first_required, _null),
     "wrong_types": _each_field(_first_required, _other_type),
-    "unknown_enum": _each_field(lambda shape: shape.enums, _unheard_of),
+    "unknown_enum": _each_field(_enumerated, _unheard_of),
     "new_fields": add_fields,
 }
 """Fault → what it does to a parsed answer, in place; the sentences of what was done, none when there was nothing to do."""

@@ -266,7 +266,11 @@ KINDS: Mapping[str, FaultKind] = {
         ),
         FaultKind(
             "stream_reordered", Phase.STREAM, "sends an event after those that follow it", "the later state stands",
-            (Parameter("places", "integer", 1, "how many later events overtake it", 1, 100),), ALPACA,
+            (
+                Parameter("places", "integer", 1, "how many later events overtake it", 1, 100),
+                Parameter("seconds", "number", 30.0, "seconds of simulated time it is held back at most", 0, 86_400),
+            ),
+            ALPACA,
         ),
         FaultKind(
             "stream_delayed", Phase.STREAM, "sends an event late, its time stamp unchanged", "the same result, later",

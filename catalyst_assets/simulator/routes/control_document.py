@@ -79,9 +79,9 @@ def _rule_schema(kind: FaultKind) -> Schema:
     optional: dict[str, Schema] = {
         "route": {
             "type": "string",
-            "description": "METHOD and a glob over the simulator's paths; either may be *",
+            "description": "METHOD and a glob over the simulator's paths, either may be *; STREAM /<channel> for websockets",
             "examples": ["GET */v2/stocks/quotes/latest"],
-            "pattern": r"^((\*|GET|POST|PUT|PATCH|DELETE) )?[/*][!-~]*$",
+            "pattern": r"^((\*|GET|POST|PUT|PATCH|DELETE|STREAM) )?[/*][!-~]*$",
         },
         "symbol": {
             "type": "string",
@@ -200,9 +200,19 @@ SCHEMAS: Mapping[str, Schema] = {
     "Scenario": _object(
         {"name": {"type": "string", "minLength": 1, "maxLength": 60}},
         {
-            "description": TEXT,
-            "seed": {"type": "integer", "exclusiveMinimum": -SEED_LIMIT, "exclusiveMaximum": SEED_LIMIT},
-            "faults": {"type": "array", "maxItems": 1000, "items": _ref("FaultRule")},
+            "description": {**TEXT, "description": "what happens, for people"},
+            "seed": {
+                "description": "of the chance in its faults; 0 when not given",
+                "type": "integer",
+                "exclusiveMinimum": -SEED_LIMIT,
+                "exclusiveMaximum": SEED_LIMIT,
+            },
+            "faults": {
+                "type": "array",
+                "maxItems": 1000,
+                "description": "as POST /faults takes them",
+                "items": _ref("FaultRule"),
+            },
         },
     ),
     "PlayedScenario": _object({"name": TEXT, "description": TEXT, **_FAULTS}),

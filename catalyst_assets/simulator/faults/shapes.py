@@ -83,7 +83,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     Shape(
         "article", "alpaca", (f"{_D}/v1beta1/news",), ("news[]",),
-        ("created_at", "headline"), ("summary", "author", "images", "content", "url"), ("source",),
+        ("created_at", "headline"), ("summary", "author", "images", "content", "url"), (),
         ("created_at", "updated_at"), ("id", "url"),
     ),
     Shape("active", "alpaca", (f"{_D}/v1beta1/screener/stocks/most-actives",), ("most_actives[]",), ("symbol",), ("trade_count",)),
@@ -92,7 +92,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     Shape(
         "article", "finnhub", ("/finnhub/api/v1/news", "/finnhub/api/v1/company-news"), ("[]",),
-        ("datetime", "headline"), ("summary", "image", "category", "url"), ("category", "source"), ("datetime",), ("id", "url"),
+        ("datetime", "headline"), ("summary", "image", "category", "url"), ("category",), ("datetime",), ("id", "url"),
     ),
     Shape(
         "article", "alphavantage", ("/alphavantage/*",), ("feed[]",),

@@ -17,6 +17,11 @@ from catalyst_assets.simulator.faults.armed import Armed, Faults
 from catalyst_assets.simulator.faults.request import Asked
 from catalyst_assets.simulator.faults.table import Phase
 
+_ENDING = ("stream_dropped", "stream_silent", "stream_lost")
+"""Faults after which nothing is left of an event for another one to strike."""
+_HOLDING = ("stream_delayed", "stream_reordered")
+_COPYING = ("stream_duplicated",)
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -111,15 +116,15 @@ class StreamFaults:
         return self._mute is not None
 
     def _striking(self, asked: Asked, now: datetime) -> list[Armed]:
-        """The rules that strike this event: the first that ends its way alone, otherwise each kind once."""
-        struck: dict[str, Armed] = {}
-        for armed in self._faults.candidates(Phase.STREAM, asked, now):
-            if armed.rule.fault in struck or not self._faults.strikes(armed):
-                continue
-            if armed.rule.fault in ("stream_dropped", "stream_silent", "stream_lost"):
-                return [armed]
-            struck[armed.rule.fault] = armed
-        return list(struck.values())
+        """The rules that strike this event: the first that ends its way alone, otherwise one that holds it and one that copies it."""
+        concerned = self._faults.candidates(Phase.STREAM, asked, now)
+        found: list[Armed] = []
+        for kinds in (_ENDING, _HOLDING, _COPYING):
+            fitting = (armed for armed in concerned if armed.rule.fault in kinds and self._faults.strikes(armed))
+            found += [armed for armed in [next(fitting, None)] if armed is not None]
+            if found and found[0].rule.fault in _ENDING:
+                break
+        return found
 
     def _own(self, frame: Frame, struck: dict[str, Armed], asked: Asked, now: datetime) -> list[Frame]:
         """What of the event itself is sent now; the rest is held or lost."""

@@ -292,12 +292,13 @@ def markdown_table() -> str:
     ]
     for kind in KINDS.values():
         where = "" if kind.vendors == VENDORS else f" ({', '.join(kind.vendors)})"
-        listed = "<br>".join(f"`{p.name}` = {_shown(p.default)}: {p.meaning}{_range(p)}" for p in kind.parameters)
+        listed = "<br>".join(f"`{p.name}` = {shown(p.default)}: {p.meaning}{_range(p)}" for p in kind.parameters)
         lines.append(f"| `{kind.name}`{where} | {kind.phase} | {kind.does} | {kind.expected} | {listed or 'none'} |")
     return "\n".join(lines)
 
 
-def _shown(default: Any) -> str:
+def shown(default: Any) -> str:
+    """A default as people read it."""
     if isinstance(default, bool):
         return str(default).lower()
     if isinstance(default, float):

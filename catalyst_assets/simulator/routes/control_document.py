@@ -45,7 +45,8 @@ INSTANT: Schema = {"type": "string", "format": "date-time"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 MONEY: Schema = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$", "description": "US dollars"}
 _TIME = r"([01]\d|2[0-3]):[0-5]\d"
-_DAY_AND_TIME = rf"^({_TIME}(:[0-5]\d)?|20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T{_TIME}:[0-5]\d(\.\d{{1,6}})?(Z|[+-](0\d|1[0-3]):[0-5]\d))$"
+_DATE = r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_DAY_AND_TIME = rf"^({_TIME}(:[0-5]\d)?|{_DATE}T{_TIME}:[0-5]\d(\.\d{{1,6}})?(Z|[+-](0\d|1[0-3]):[0-5]\d))$"
 WHEN: Schema = {
     "type": "string",
     "description": "an ISO 8601 instant with its offset, or HH:MM New York of the tape's main session",

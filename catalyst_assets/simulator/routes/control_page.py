@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import html
 import json
+import re
 
-from catalyst_assets.simulator.faults.table import KINDS, VENDORS
+from catalyst_assets.simulator.faults.table import KINDS, VENDORS, shown
 from catalyst_assets.simulator.routes.control_document import EXAMPLES, OPERATIONS, PREFIX, SCHEMAS
 
+_NAME = re.compile("`([^`]+)`")
 _STYLE = """
 :root{--ink:#1d2430;--soft:#5b6675;--line:#dfe4ea;--paper:#fff;--tint:#f5f7fa;--get:#0b6e4f;--post:#8a4b08;--delete:#9b1c31}
 @media (prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa7b8;--line:#2c3644;--paper:#12171f;--tint:#1a212c;
@@ -71,15 +73,19 @@ def _body_table(name: str) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
+def _text(words: str) -> str:
+    """Words as HTML, names in back quotes as code."""
+    return _NAME.sub(r"<code>\1</code>", html.escape(words))
+
+
 def _fault_table() -> str:
-    say = html.escape
     rows = []
     for kind in KINDS.values():
-        listed = "<br>".join(f"<code>{p.name}</code> {say(p.meaning)}" for p in kind.parameters)
+        listed = "<br>".join(f"<code>{p.name} = {shown(p.default)}</code> {_text(p.meaning)}" for p in kind.parameters)
         where = "" if kind.vendors == VENDORS else f"<br><span class=s>{', '.join(kind.vendors)}</span>"
         rows.append(
-            f"<tr><td><code>{kind.name}</code>{where}</td><td>{kind.phase}</td><td>{say(kind.does)}</td>"
-            f"<td>{say(kind.expected)}</td><td>{listed}</td></tr>"
+            f"<tr><td><code>{kind.name}</code>{where}</td><td>{kind.phase}</td><td>{_text(kind.does)}</td>"
+            f"<td>{_text(kind.expected)}</td><td>{listed}</td></tr>"
         )
     head = (
         "<tr><th>fault</th><th>strikes</th><th>what happens</th><th>expected of a client</th><th>parameters</th></tr>"

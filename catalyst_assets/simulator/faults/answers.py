@@ -36,6 +36,12 @@ def _transport(receive: Receive) -> Any:
     return getattr(getattr(receive, "__self__", None), "transport", None)
 
 
+async def _gone(receive: Receive) -> None:
+    """Until the connection is over, as the server sees it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 class DroppedConnection(Response):
     """No answer at all: the connection is cut. Without a transport to cut (in-process test clients) it is an empty 503."""
 
@@ -45,6 +51,7 @@ class DroppedConnection(Response):
             await Response(status_code=503)(scope, receive, send)
             return
         transport.abort()
+        await _gone(receive)
 
 
 class SilentSocket(Response):
@@ -55,12 +62,8 @@ class SilentSocket(Response):
         self.hold_s = hold_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def gone() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-
         try:
-            await asyncio.wait_for(gone(), self.hold_s)
+            await asyncio.wait_for(_gone(receive), self.hold_s)
         except TimeoutError:
             await DroppedConnection()(scope, receive, send)
 
@@ -97,6 +100,7 @@ class CutBody(Response):
         transport = _transport(receive)
         if transport is not None:
             transport.abort()
+            await _gone(receive)
 
 
 async def answer_with(

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from catalyst_assets.simulator.clock import SimulatedClock
 from catalyst_assets.simulator.exchange import Exchange
-from catalyst_assets.simulator.faults.scenario import read_scenario
+from catalyst_assets.simulator.faults.scenario import Scenario, read_scenario
 from catalyst_assets.simulator.instants import read_instant
 from catalyst_assets.simulator.routes.alpaca_data import DataRoutes
 from catalyst_assets.simulator.routes.alpaca_news import NewsRoutes
@@ -33,7 +33,7 @@ from catalyst_assets.simulator.routes.newsapi import NewsApiRoutes
 from catalyst_assets.simulator.routes.yahoo import YahooRoutes
 from catalyst_assets.simulator.state import Plan, Simulation
 from catalyst_assets.simulator.tape import MarketTape
-from catalyst_assets.simulator.world import World
+from catalyst_assets.simulator.world import DEFAULT_SESSION, World
 from catalyst_assets.simulator.worlds.truth import WorldTruth
 from catalyst_assets.trading.calendar import TradingCalendar
 
@@ -67,19 +67,18 @@ def create_app(
     secret: str = "sim-secret",
     plan: Plan | None = None,
     limits: dict[str, tuple[Limit, ...]] | None = None,
-    scenario: str | None = None,
+    scenario: Scenario | None = None,
     truth: WorldTruth | None = None,
 ) -> Starlette:
-    """The application. ``limits`` replaces the rate limits of the vendors it names (an empty tuple removes them); ``scenario``
-    is a file of faults, or the name of a shipped one; ``truth`` is served to tests, the system gives none. Raises ``ValueError``
-    for a scenario that cannot be read.
+    """The application. ``limits`` replaces the rate limits of the vendors it names (an empty tuple removes them); the
+    faults of ``scenario`` are armed; ``truth`` is served to tests, the system gives none.
 
     The shared :class:`~catalyst_assets.simulator.state.Simulation` is on ``app.state.simulation``.
     """
     state = Simulation(tape, exchange, clock, key, secret, plan or Plan(), truth=truth)
     state.limiter.limits.update(limits or {})
     if scenario is not None:
-        read_scenario(scenario, lambda text: read_instant(text, tape.sessions[-1])).play(state.faults)
+        scenario.play(state.faults)
     app = Starlette(
         routes=[
             *ControlRoutes(state).routes(),
@@ -161,14 +160,16 @@ def serve(
 ) -> None:
     """Invent the world of ``seed`` and serve it until interrupted; what ``catalyst simulate`` runs.
 
-    ``start`` as :func:`opening_instant`, ``scenario`` as :func:`create_app`. Only the world's tape reaches the server, its truth
+    ``start`` as :func:`opening_instant`; ``scenario`` is a file of faults or the name of a shipped one. Only the world's tape reaches the server, its truth
     only ``with_truth``, for tests. Picklable arguments: it can be the target of a child process. Raises ``ValueError`` (a day that
     is not a session, a bad ``start`` or scenario) and ``OSError`` (the port is taken).
     """
+    main = session or DEFAULT_SESSION
+    played = None if scenario is None else read_scenario(scenario, lambda text: read_instant(text, main))
     world = World.generate(seed, session, symbols=symbols)
     tape, truth = world.tape(), world.truth if with_truth else None
     begin = opening_instant(tape, start)
-    serve_tape(tape, start=begin, speed=speed, seed=seed, host=host, port=port, scenario=scenario, truth=truth)
+    serve_tape(tape, start=begin, speed=speed, seed=seed, host=host, port=port, scenario=played, truth=truth)
 
 
 @dataclass(slots=True)

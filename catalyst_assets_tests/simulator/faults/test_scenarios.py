@@ -64,7 +64,7 @@ def quotes_struck(scenario: str, requests_made: int = 60) -> list[bool]:
     """Which of so many equal requests for quotes an application with this scenario strikes."""
     from starlette.testclient import TestClient
 
-    app = build_app(tape(), start=ny(10), scenario=scenario)
+    app = build_app(tape(), start=ny(10), scenario=read_scenario(scenario, resolve))
     with TestClient(app) as client:
         answers = [
             client.get("/alpaca/data/v2/stocks/quotes/latest", params={"symbols": "AAA"}, headers=HEADERS)

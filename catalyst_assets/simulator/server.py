@@ -160,9 +160,9 @@ def serve(
 ) -> None:
     """Invent the world of ``seed`` and serve it until interrupted; what ``catalyst simulate`` runs.
 
-    ``start`` as :func:`opening_instant`; ``scenario`` is a file of faults or the name of a shipped one. Only the world's tape reaches the server, its truth
-    only ``with_truth``, for tests. Picklable arguments: it can be the target of a child process. Raises ``ValueError`` (a day that
-    is not a session, a bad ``start`` or scenario) and ``OSError`` (the port is taken).
+    ``start`` as :func:`opening_instant`; ``scenario`` is a file of faults or the name of a shipped one. Only the world's tape
+    reaches the server, its truth only ``with_truth``, for tests. Picklable arguments: it can be the target of a child process.
+    Raises ``ValueError`` (a day that is not a session, a bad ``start`` or scenario) and ``OSError`` (the port is taken).
     """
     main = session or DEFAULT_SESSION
     played = None if scenario is None else read_scenario(scenario, lambda text: read_instant(text, main))

@@ -323,6 +323,9 @@ def simulate(
     ] = None,
     speed: Annotated[float, typer.Option(help="simulated seconds per second; 0 stands still")] = 1.0,
     symbols: Annotated[int, typer.Option(help="common stocks in the market")] = 80,
+    plan: Annotated[
+        str, typer.Option(help="Alpaca data plan: free (IEX, SIP after 15 minutes) or plus (SIP at once)")
+    ] = "free",
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="port; that of CATALYST_SIMULATOR_URL when not given")] = None,
 ) -> None:
@@ -333,7 +336,16 @@ def simulate(
 
     listening = port or urlsplit(_settings().simulator_url).port or 8900
     try:
-        serve(seed=seed, session=_day(session), start=start, speed=speed, symbols=symbols, host=host, port=listening)
+        serve(
+            seed=seed,
+            session=_day(session),
+            start=start,
+            speed=speed,
+            symbols=symbols,
+            plan=plan,
+            host=host,
+            port=listening,
+        )
     except OSError as error:
         typer.echo(
             f"error: cannot listen on {host}:{listening}: {error.strerror}; another simulator may run there", err=True

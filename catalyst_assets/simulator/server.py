@@ -36,13 +36,16 @@ from catalyst_assets.simulator.routes.limits import Limit
 from catalyst_assets.simulator.routes.newsapi import NewsApiRoutes
 from catalyst_assets.simulator.routes.wire import NEW_YORK, Json, money
 from catalyst_assets.simulator.routes.yahoo import YahooRoutes
-from catalyst_assets.simulator.state import Plan, Simulation
+from catalyst_assets.simulator.state import PLANS, Plan, Simulation
+from catalyst_assets.simulator.streams.data_stream import DataStreams
 from catalyst_assets.simulator.tape import MarketTape
 from catalyst_assets.simulator.world import World
 from catalyst_assets.trading.calendar import TradingCalendar
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8900
 START_TIMEOUT_S = 10.0
+GRACE_S = 3
+"""How long open connections may take to end when the server stops."""
 
 
 class SingleSlashes:
@@ -188,7 +191,9 @@ def create_app(
             *AlphaVantageRoutes(state).routes(),
             *NewsApiRoutes(state).routes(),
             *YahooRoutes(state).routes(),
-        ]
+            *DataStreams(state).routes(),
+        ],
+        lifespan=lambda _: state.streams.running(),
     )
     app.router.redirect_slashes = False  # alpaca-py never follows redirects
     app.add_middleware(SingleSlashes)
@@ -204,7 +209,16 @@ def build_app(tape: MarketTape, *, start: datetime, speed: float = 0.0, seed: in
 
 def _config(app: Starlette, host: str, port: int) -> uvicorn.Config:
     # Access logs would hold the keys that Finnhub and Alpha Vantage put in the query string.
-    return uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False, lifespan="off", ws="none")
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=GRACE_S,
+    )
 
 
 def serve_tape(
@@ -246,17 +260,20 @@ def serve(
     start: str | None = None,
     speed: float = 1.0,
     symbols: int = 80,
+    plan: str = "free",
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
 ) -> None:
     """Invent the world of ``seed`` and serve it until interrupted; what ``catalyst simulate`` runs.
 
-    ``start`` as :func:`opening_instant`. Only the world's tape reaches the server, never its truth. Picklable arguments: it can
-    be the target of a child process. Raises ``ValueError`` (a day that is not a session, a bad ``start``) and ``OSError`` (the
-    port is taken).
+    ``start`` as :func:`opening_instant`, ``plan`` one of :data:`~catalyst_assets.simulator.state.PLANS`. Only the world's tape
+    reaches the server, never its truth. Picklable arguments: it can be the target of a child process. Raises ``ValueError`` (a day
+    that is not a session, a bad ``start``, an unknown ``plan``) and ``OSError`` (the port is taken).
     """
+    if plan not in PLANS:
+        raise ValueError(f"unknown plan {plan!r}; known: {', '.join(PLANS)}")
     tape = World.generate(seed, session, symbols=symbols).tape()
-    serve_tape(tape, start=opening_instant(tape, start), speed=speed, seed=seed, host=host, port=port)
+    serve_tape(tape, start=opening_instant(tape, start), speed=speed, seed=seed, host=host, port=port, plan=PLANS[plan])
 
 
 @dataclass(slots=True)

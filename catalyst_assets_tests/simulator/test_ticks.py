@@ -27,7 +27,9 @@ def bars(draw):
     open_, close = draw(st.integers(low, high)), draw(st.integers(low, high))
     trades = draw(st.one_of(st.just(float("nan")), st.integers(1, 3000).map(float)))
     volume = float(draw(st.integers(1, 2_000_000)))
-    made = Bar(START, *(round(x * tick, 2) for x in (open_, high, low, close)), volume, draw(st.sampled_from([0.005, 0.2])))
+    made = Bar(
+        START, *(round(x * tick, 2) for x in (open_, high, low, close)), volume, draw(st.sampled_from([0.005, 0.2]))
+    )
     return made, trades
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from catalyst_assets.simulator.streams.frames import Cut, FrameFilter, Message, 
 
 log = structlog.get_logger(__name__)
 _numbers = itertools.count(1)
+SEND_BUFFER_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +49,27 @@ class Connection:
 
     def __init__(
         self,
-        socket: WebSocket,
+        websocket: WebSocket,
         endpoint: str,
         encode: Callable[[Sequence[Message]], list[str | bytes]],
         filters: Callable[[str], FrameFilter | None],
         patience: Patience,
     ) -> None:
-        self.socket = socket
+        self.socket = websocket
         self.peer = Peer(endpoint, next(_numbers))
         self.patience = patience
         self.open = True
         self._encode = encode
         self._filters = filters
         self._sending = asyncio.Lock()
+
+    async def accept(self) -> None:
+        """Complete the handshake. The kernel's share of what waits is kept small, so that a slow consumer is noticed soon."""
+        await self.socket.accept()
+        transport = transport_of(self.socket)
+        below = transport.get_extra_info("socket") if transport is not None else None
+        if below is not None:
+            below.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Send a batch, through the endpoint's fault when it has one. Raises :class:`Closed` and :class:`SlowConsumer`."""
@@ -132,7 +142,7 @@ class Connection:
             transport.abort()
 
 
-def transport_of(socket: WebSocket) -> Any:
+def transport_of(websocket: WebSocket) -> Any:
     """The transport below a websocket served by uvicorn, ``None`` in front of an in-process test client."""
-    inner: Any = socket._send  # Starlette has no public way to it, and ASGI no message for a cut connection
+    inner: Any = websocket._receive  # Starlette has no public way to it, and ASGI no message for a cut connection
     return getattr(getattr(inner, "__self__", None), "transport", None)

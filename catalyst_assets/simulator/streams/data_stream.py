@@ -156,7 +156,7 @@ class DataSession:
 
     async def serve(self) -> None:
         """Greet, then listen and tell until either side ends it."""
-        await self.connection.socket.accept()
+        await self.connection.accept()
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._control(T="success", msg="connected")

@@ -60,10 +60,13 @@ class Afterthoughts(NamedTuple):
 
 
 class MarketEvents:
-    """The messages of one feed."""
+    """The messages of one feed; the shares (0–1) say how many bars have a late and a corrected print."""
 
-    def __init__(self, feed: FeedView) -> None:
+    def __init__(
+        self, feed: FeedView, *, late_share: float = LATE_SHARE, corrected_share: float = CORRECTED_SHARE
+    ) -> None:
         self.feed = feed
+        self.late_share, self.corrected_share = late_share, corrected_share
         self.view = feed.view
         self.step = feed.step
         self.symbols = tuple(sorted(self.view.instruments))
@@ -123,7 +126,7 @@ class MarketEvents:
         bar = bars.bar(row)
         rng = generator(symbol, bar.ts, 3)
         chances = rng.random(2)
-        if chances[0] >= LATE_SHARE and chances[1] >= CORRECTED_SHARE:
+        if chances[0] >= self.late_share and chances[1] >= self.corrected_share:
             return Afterthoughts(-1, -1)
         made = self.feed.prints_of(symbol, session, row)
         told = np.ones(len(made.ns), np.bool_) if self.feed.feed == SIP else made.iex
@@ -133,7 +136,9 @@ class MarketEvents:
         if len(places) < 2:
             return Afterthoughts(-1, -1)
         late, corrected = (int(place) for place in rng.choice(places, 2, replace=False))
-        return Afterthoughts(late if chances[0] < LATE_SHARE else -1, corrected if chances[1] < CORRECTED_SHARE else -1)
+        return Afterthoughts(
+            late if chances[0] < self.late_share else -1, corrected if chances[1] < self.corrected_share else -1
+        )
 
     def _ticks(
         self, symbol: str, session: date, row: int, bar: Bar, span: tuple[int, int], channels: frozenset[str]

@@ -323,6 +323,9 @@ def simulate(
     ] = None,
     speed: Annotated[float, typer.Option(help="simulated seconds per second; 0 stands still")] = 1.0,
     symbols: Annotated[int, typer.Option(help="common stocks in the market")] = 80,
+    plan: Annotated[
+        str, typer.Option(help="Alpaca data plan: free (IEX, SIP after 15 minutes) or plus (SIP at once)")
+    ] = "free",
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="port; that of CATALYST_SIMULATOR_URL when not given")] = None,
     scenario: Annotated[
@@ -343,6 +346,7 @@ def simulate(
             start=start,
             speed=speed,
             symbols=symbols,
+            plan=plan,
             host=host,
             port=listening,
             scenario=scenario,

@@ -31,7 +31,9 @@ from catalyst_assets.simulator.routes.finnhub import FinnhubRoutes
 from catalyst_assets.simulator.routes.limits import Limit
 from catalyst_assets.simulator.routes.newsapi import NewsApiRoutes
 from catalyst_assets.simulator.routes.yahoo import YahooRoutes
-from catalyst_assets.simulator.state import Plan, Simulation
+from catalyst_assets.simulator.state import PLANS, Plan, Simulation
+from catalyst_assets.simulator.streams.data_stream import DataStreams
+from catalyst_assets.simulator.streams.faulty import FaultFilter
 from catalyst_assets.simulator.tape import MarketTape
 from catalyst_assets.simulator.world import DEFAULT_SESSION, World
 from catalyst_assets.simulator.worlds.truth import WorldTruth
@@ -39,8 +41,8 @@ from catalyst_assets.trading.calendar import TradingCalendar
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8900
 START_TIMEOUT_S = 10.0
-GRACE_S = 2
-"""Seconds open answers (a dripping body, a silent socket) are waited for when the server ends."""
+GRACE_S = 3
+"""Seconds open connections (streams, a dripping body, a silent socket) may take to end when the server stops."""
 
 
 class SingleSlashes:
@@ -77,6 +79,7 @@ def create_app(
     """
     state = Simulation(tape, exchange, clock, key, secret, plan or Plan(), truth=truth)
     state.limiter.limits.update(limits or {})
+    state.streams.usual = FaultFilter(state.faults, lambda: exchange.now)
     if scenario is not None:
         scenario.play(state.faults)
     app = Starlette(
@@ -89,7 +92,9 @@ def create_app(
             *AlphaVantageRoutes(state).routes(),
             *NewsApiRoutes(state).routes(),
             *YahooRoutes(state).routes(),
-        ]
+            *DataStreams(state).routes(),
+        ],
+        lifespan=lambda _: state.streams.running(),
     )
     app.router.redirect_slashes = False  # alpaca-py never follows redirects
     app.add_middleware(SingleSlashes)
@@ -112,8 +117,8 @@ def _config(app: Starlette, host: str, port: int) -> uvicorn.Config:
         port=port,
         log_level="warning",
         access_log=False,
-        lifespan="off",
-        ws="none",
+        lifespan="on",
+        ws="websockets-sansio",
         date_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
@@ -153,6 +158,7 @@ def serve(
     start: str | None = None,
     speed: float = 1.0,
     symbols: int = 80,
+    plan: str = "free",
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     scenario: str | None = None,
@@ -160,16 +166,19 @@ def serve(
 ) -> None:
     """Invent the world of ``seed`` and serve it until interrupted; what ``catalyst simulate`` runs.
 
-    ``start`` as :func:`opening_instant`; ``scenario`` is a file of faults or the name of a shipped one. Only the world's tape
-    reaches the server, its truth only ``with_truth``, for tests. Picklable arguments: it can be the target of a child process.
-    Raises ``ValueError`` (a day that is not a session, a bad ``start`` or scenario) and ``OSError`` (the port is taken).
+    ``start`` as :func:`opening_instant`; ``plan`` one of :data:`~catalyst_assets.simulator.state.PLANS`; ``scenario`` a file of
+    faults or the name of a shipped one. Only the world's tape reaches the server, its truth only ``with_truth``, for tests.
+    Picklable arguments: it can be the target of a child process. Raises ``ValueError`` (a day that is not a session, a bad
+    ``start`` or scenario, an unknown ``plan``) and ``OSError`` (the port is taken).
     """
+    if plan not in PLANS:
+        raise ValueError(f"unknown plan {plan!r}; known: {', '.join(PLANS)}")
     main = session or DEFAULT_SESSION
     played = None if scenario is None else read_scenario(scenario, lambda text: read_instant(text, main))
     world = World.generate(seed, session, symbols=symbols)
     tape, truth = world.tape(), world.truth if with_truth else None
-    begin = opening_instant(tape, start)
-    serve_tape(tape, start=begin, speed=speed, seed=seed, host=host, port=port, scenario=played, truth=truth)
+    options = {"plan": PLANS[plan], "scenario": played, "truth": truth}
+    serve_tape(tape, start=opening_instant(tape, start), speed=speed, seed=seed, host=host, port=port, **options)
 
 
 @dataclass(slots=True)

@@ -20,9 +20,11 @@ from catalyst_assets.simulator.exchange import Exchange
 from catalyst_assets.simulator.faults import Faults, Handler, answer_with
 from catalyst_assets.simulator.faults.markets import Market
 from catalyst_assets.simulator.faults.request import read_request
+from catalyst_assets.simulator.feeds import FeedView
 from catalyst_assets.simulator.market import MarketView
 from catalyst_assets.simulator.routes.limits import RateLimiter, Standing
 from catalyst_assets.simulator.routes.wire import refused, stamp
+from catalyst_assets.simulator.streams.hub import StreamHub
 from catalyst_assets.simulator.tape import MarketTape, WireArticle
 from catalyst_assets.simulator.venue.orders import ExchangeRefusal
 from catalyst_assets.simulator.worlds.pricepath import instant
@@ -36,11 +38,25 @@ Texts = tuple[str, str, datetime]
 class Plan:
     """What the simulated customer has paid for (the free plans)."""
 
+    sip: bool = False
+    """Alpaca Algo Trader Plus: SIP data in real time, streams without a symbol limit."""
     sip_delay: timedelta = timedelta(minutes=15)
     """Alpaca Basic: SIP data younger than this is refused."""
+    iex_share: float = 0.03
+    """IEX's part of the consolidated volume and number of trades."""
+    stream_symbols: int = 30
+    """Most trade and quote subscriptions of a stock stream without :attr:`sip`; bars are not limited."""
+    stream_connections: int = 1
+    """Most connections of an account to one stream."""
+    live: bool = False
+    """Order updates arrive in text frames as on the live host; in binary frames, as on the paper host, when false."""
     newsapi_delay: timedelta = timedelta(hours=24)
     newsapi_history: timedelta = timedelta(days=30)
     newsapi_results: int = 100
+
+
+PLANS = {"free": Plan(), "plus": Plan(sip=True)}
+"""Alpaca's Basic plan, and Algo Trader Plus; the other vendors' plans are free in both."""
 
 
 @dataclass(slots=True)
@@ -57,22 +73,35 @@ class Simulation:
     truth: WorldTruth | None = None
     """What was planted; None unless a test wants it served."""
     limiter: RateLimiter = field(init=False)
+    streams: StreamHub = field(init=False)
     _wires: dict[str, list[tuple[datetime, WireArticle]]] = field(default_factory=dict)
+    _feeds: dict[str, FeedView] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.limiter = RateLimiter(lambda: self.clock.now().timestamp())
+        self.streams = StreamHub(self.tick, lambda: self.clock.speed)
 
     @property
     def view(self) -> MarketView:
         """The tape as it reads at an instant."""
         return self.exchange.view
 
+    def feed(self, name: str) -> FeedView:
+        """The tape as feed ``name`` (``iex`` or ``sip``) tells it."""
+        known = self._feeds.get(name)
+        if known is None:
+            known = self._feeds[name] = FeedView(self.view, name, self.plan.iex_share)
+        return known
+
     def tick(self) -> datetime:
-        """Bring the exchange up to the clock; the instant it now stands at."""
+        """Bring the exchange up to the clock; the instant it now stands at. Streams are told when it moved."""
         with self.exchange.lock:
-            now = max(self.clock.now(), self.exchange.now)
+            before = self.exchange.now
+            now = max(self.clock.now(), before)
             self.exchange.advance(now)
-            return now
+        if now > before:
+            self.streams.moved()
+        return now
 
     def wire(self, provider: str) -> list[tuple[datetime, WireArticle]]:
         """Articles ``provider`` ever serves with the instant from which it does, oldest first."""
@@ -155,11 +184,9 @@ class Simulation:
         return Market(self.clock.now(), self._quote_at)
 
     def _quote_at(self, symbol: str, at: datetime) -> dict[str, Any] | None:
+        """Time and prices of a quote as Alpaca writes them."""
         quote = self.view.quote(symbol, at)
-        if quote is None:
-            return None
-        size = int(quote.size)
-        return {"t": stamp(instant(quote.ts)), "bp": quote.bid, "ap": quote.ask, "bs": size, "as": size}
+        return None if quote is None else {"t": stamp(instant(quote.ts)), "bp": quote.bid, "ap": quote.ask}
 
 
 def visible_articles(

@@ -121,10 +121,13 @@ class Faults:
             self._requests += 1
             return self._requests
 
-    def watches(self, vendor: str) -> bool:
-        """True when a rule may still strike ``vendor``."""
+    def watches(self, vendor: str, phase: Phase | None = None) -> bool:
+        """True when a rule (of ``phase``) may still strike ``vendor``."""
         with self._lock:
-            return any(armed.rule.vendor == vendor and not armed.spent for armed in self._armed.values())
+            return any(
+                armed.rule.vendor == vendor and not armed.spent and phase in (None, armed.rule.kind.phase)
+                for armed in self._armed.values()
+            )
 
     def holds(self, identity: str) -> bool:
         """True while a rule of that id is armed, spent or not."""

@@ -22,7 +22,7 @@ QUOTES, BARS, ARTICLES = frozenset({"quote"}), frozenset({"bar"}), frozenset({"a
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What faults may know of the market: its instant, and a quote as it was (``t``, ``bp``, ``ap``, ``bs``, ``as``)."""
+    """What faults may know of the market: its instant, and a quote as it was (``t``, ``bp``, ``ap``)."""
 
     now: datetime
     quote_at: Callable[[str, datetime], Mapping[str, Any] | None]

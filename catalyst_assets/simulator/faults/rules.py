@@ -54,7 +54,7 @@ class Rule:
     vendor: str
     route: str = "*"
     """``METHOD path``; either may be ``*``, and the path a glob over the simulator's paths: ``GET */v2/stocks/quotes/latest``;
-    for streams ``STREAM /<channel>``."""
+    for streams ``STREAM /<stream>/<channel>``."""
     symbol: str | None = None
     """Requests that name it; faults of the body touch its objects only."""
     since: datetime | None = None

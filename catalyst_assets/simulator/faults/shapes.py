@@ -76,9 +76,13 @@ SHAPES: tuple[Shape, ...] = (
          "borrow_status"),
         ("exchange", "status", "class"),
     ),
-    Shape("bar", "alpaca", (f"{_D}/v2/stocks/bars*",), ("bars.*[]", "bars.*"), ("c", "t", "o", "h", "l", "v"), ("n", "vw")),
     Shape(
-        "quote", "alpaca", (f"{_D}/v2/stocks/quotes/latest", f"{_D}/v2/stocks/snapshots"), ("quotes.*", "*.latestQuote"),
+        "bar", "alpaca", (f"{_D}/v2/stocks/*bars*",), ("bars.*[]", "bars.*", "bars[]", "bar"),
+        ("c", "t", "o", "h", "l", "v"), ("n", "vw"),
+    ),
+    Shape(
+        "quote", "alpaca", (f"{_D}/v2/stocks/*quotes/latest", f"{_D}/v2/stocks/*snapshot*"),
+        ("quotes.*", "quote", "*.latestQuote", "latestQuote"),
         ("bp", "ap", "t"), ("ax", "bx", "as", "bs"), ("z", "ax", "bx"),
     ),
     Shape(
@@ -128,6 +132,7 @@ _STEP = re.compile(r"\[\]|[^.\[\]]+")
 def shaped(asked: Asked, body: Any, names: frozenset[str] = frozenset()) -> Iterator[tuple[Shape, Row, str]]:
     """The objects of an answer with their shape and the key they stand under; ``names`` limits the shapes."""
     path = asked.route.partition(" ")[2]
+    alone = str(body.get("symbol", "")) if isinstance(body, dict) else ""  # an answer about one symbol names it once
     for shape in SHAPES:
         if shape.vendor != asked.vendor or (names and shape.name not in names):
             continue
@@ -136,7 +141,7 @@ def shaped(asked: Asked, body: Any, names: frozenset[str] = frozenset()) -> Iter
         for where in shape.where:
             for row, key in _walk(body, _STEP.findall(where), ""):
                 if isinstance(row, dict) and any(name in row for name in shape.required):
-                    yield shape, row, key
+                    yield shape, row, key or alone
 
 
 def _walk(value: Any, steps: list[str], key: str) -> Iterator[tuple[Any, str]]:

@@ -3,12 +3,11 @@
 Belongs here: what becomes of the frames of one connection, as pure bookkeeping on values and simulated instants. Does not belong
 here: sockets, subscriptions and how a frame is written (the stream routes).
 
-A rule's route for streams is ``STREAM /<channel>``: ``STREAM /trade_updates``, ``STREAM /bars``, ``STREAM *``.
+A rule's route for streams is ``STREAM /<stream>/<channel>``: ``STREAM /trading/trade_updates``, ``STREAM */bars``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,7 +27,7 @@ class Frame:
     """One event on its way to one client. ``payload`` is whatever the sender sends; it is never looked into."""
 
     channel: str
-    """``trade_updates``, ``news``, ``bars``, ``quotes``, ``trades``, ``statuses``."""
+    """Stream and channel: ``trading/trade_updates``, ``news/news``, ``iex/bars``."""
     payload: Any
     symbol: str | None = None
     client_order_id: str | None = None
@@ -66,9 +65,9 @@ class StreamFaults:
     def __call__(self, frame: Frame, now: datetime) -> Passed:
         """What becomes of ``frame`` at the simulated instant ``now``, and of those that waited for it."""
         asked = self._asked(frame)
-        if not self._faults.watches(self._vendor) and self._mute is None and not self._held:
+        if not self._faults.watches(self._vendor, Phase.STREAM) and self._mute is None and not self._held:
             return Passed((frame,))
-        if self._is_mute(now):
+        if self.is_mute(now):
             assert self._mute is not None
             self._faults.record(self._mute, asked, now, "not sent: the socket is mute")
             return Passed()
@@ -87,7 +86,7 @@ class StreamFaults:
 
     def due(self, now: datetime) -> tuple[Frame, ...]:
         """Held events whose time has come, oldest first. A mute socket has none."""
-        if self._is_mute(now):
+        if self.is_mute(now):
             return ()
         ready = sorted((held for held in self._held if held.at <= now), key=lambda held: held.at)
         self._held = [held for held in self._held if held.at > now]
@@ -106,8 +105,9 @@ class StreamFaults:
             client_order_id=frame.client_order_id,
         )
 
-    def _is_mute(self, now: datetime) -> bool:
-        """A mute socket stays so until its fault is cleared or over; that it has struck often enough does not cure it."""
+    def is_mute(self, now: datetime) -> bool:
+        """True while nothing at all is said. A mute socket stays so until its fault is cleared or over; having struck often enough does
+        not cure it."""
         if self._mute is None:
             return False
         rule = self._mute.rule
@@ -162,7 +162,3 @@ class StreamFaults:
         ready = [held for held in self._held if held.places == 0]
         self._held = [held for held in self._held if held.places != 0]
         return [held.frame for held in ready]
-
-
-FrameFilter = Callable[[Frame, datetime], Passed]
-"""The seam the stream routes call: :class:`StreamFaults` is one."""

@@ -83,7 +83,7 @@ def _rule_schema(kind: FaultKind) -> Schema:
     optional: dict[str, Schema] = {
         "route": {
             "type": "string",
-            "description": "METHOD and a glob over the simulator's paths, either may be *; STREAM /<channel> for websockets",
+            "description": "METHOD and a glob over the simulator's paths, either may be *; STREAM /<stream>/<channel> for websockets",
             "examples": ["GET */v2/stocks/quotes/latest"],
             "pattern": r"^((\*|GET|POST|PUT|PATCH|DELETE|STREAM) )?[/*][!-~]*$",
         },

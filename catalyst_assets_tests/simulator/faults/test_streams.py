@@ -26,7 +26,7 @@ def faults_of(*bodies: dict[str, Any], seed: int = 0) -> Faults:
     return faults
 
 
-def frame(number: int, channel: str = "trade_updates", symbol: str = "AAA") -> Frame:
+def frame(number: int, channel: str = "trading/trade_updates", symbol: str = "AAA") -> Frame:
     return Frame(channel, number, symbol, f"cat-{number}")
 
 
@@ -55,8 +55,8 @@ def play(stream: StreamFaults, count: int, *, step: float = 1.0, now: datetime =
         ({"fault": "stream_reordered", "times": 2}, [3, 1, 2, 4, 5]),
         ({"fault": "stream_reordered", "skip": 4}, [1, 2, 3, 4, 5]),  # nothing comes after it: sent when its time is up
         ({"fault": "stream_delayed", "times": 1, "parameters": {"seconds": 2.5}}, [2, 3, 1, 4, 5]),
-        ({"fault": "stream_lost", "route": "STREAM /bars"}, [1, 2, 3, 4, 5]),
-        ({"fault": "stream_lost", "route": "STREAM /trade_*"}, []),
+        ({"fault": "stream_lost", "route": "STREAM */bars"}, [1, 2, 3, 4, 5]),
+        ({"fault": "stream_lost", "route": "STREAM /trading/*"}, []),
         ({"fault": "stream_lost", "symbol": "BBB"}, [1, 2, 3, 4, 5]),
         ({"fault": "stream_lost", "until": "10:00:03"}, [3, 4, 5]),
         ({"fault": "dropped"}, [1, 2, 3, 4, 5]),  # a fault of HTTP does not reach a stream
@@ -92,7 +92,7 @@ def test_every_strike_on_a_stream_is_recorded(fault: str) -> None:
     (entry,) = faults.log.entries()
     assert (entry.fault, entry.route, entry.client_order_id, entry.request) == (
         fault,
-        "STREAM /trade_updates",
+        "STREAM /trading/trade_updates",
         "cat-2",
         0,
     )

@@ -225,7 +225,7 @@ SCHEMAS: Mapping[str, Schema] = {
         {
             "now": INSTANT,
             **dict.fromkeys(("cash", "equity", "last_equity", "buying_power", "fees", "realized"), MONEY),
-            "positions": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "positions": {"type": "object", "additionalProperties": {"type": "number"}},
             "orders": COUNT,
             "open_orders": COUNT,
             "fills": COUNT,

@@ -5,6 +5,7 @@ Belongs here: writing them. Does not belong here: keeping them (``venue.ledger``
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from catalyst_assets.simulator.exchange import Exchange
@@ -28,7 +29,7 @@ def full_ledger(exchange: Exchange) -> dict[str, list[dict[str, Any]]]:
         positions = [
             {
                 "symbol": position.symbol,
-                "qty": position.qty,
+                "qty": shares(position.qty),
                 "avg_entry_price": money(position.avg_entry_price, 6),
                 "cost_basis": money(position.cost_basis, 4),
                 "price": money(exchange.price(position.symbol)),
@@ -58,6 +59,11 @@ def full_ledger(exchange: Exchange) -> dict[str, list[dict[str, Any]]]:
             for kind in ("FILL", "FEE")
         }
     return {"orders": orders, "fills": rows["FILL"], "fees": rows["FEE"], "positions": positions, "cash": cash}
+
+
+def shares(qty: Decimal | int) -> int | float:
+    """A number of shares as a JSON number."""
+    return int(qty) if qty % 1 == 0 else float(qty)
 
 
 def _amount(activity: Activity) -> Any:

@@ -23,7 +23,7 @@ from catalyst_assets.simulator.faults.scenario import parse_scenario, read_scena
 from catalyst_assets.simulator.faults.table import VENDORS, Parameter
 from catalyst_assets.simulator.instants import read_instant
 from catalyst_assets.simulator.routes.control_document import OPERATIONS, PREFIX, openapi_document
-from catalyst_assets.simulator.routes.control_ledger import full_ledger
+from catalyst_assets.simulator.routes.control_ledger import full_ledger, shares
 from catalyst_assets.simulator.routes.control_page import readable_page
 from catalyst_assets.simulator.routes.wire import Json, money
 from catalyst_assets.simulator.state import Simulation
@@ -219,7 +219,7 @@ class ControlRoutes:
             "buying_power": money(account.buying_power),
             "fees": money(account.fees_paid),
             "realized": money(exchange.realized, 4),
-            "positions": {p.symbol: p.qty for p in exchange.positions()},
+            "positions": {p.symbol: shares(p.qty) for p in exchange.positions()},
             "orders": len(exchange.orders()),
             "open_orders": len(exchange.open_orders()),
             "fills": sum(a.kind == "FILL" for a in activities),

@@ -246,11 +246,25 @@ def test_stale_quotes_carry_the_time_they_are_from(market: Bench) -> None:
     assert (data.quotes(ASKED)["ts"] > again["ts"]).all()
 
 
-def test_a_snapshot_s_quote_is_spoiled_too(market: Bench) -> None:
-    market.arm(fault="zero_quotes", vendor="alpaca", symbol="AAA")
-    url = f"{market.server.base_url}/alpaca/data/v2/stocks/snapshots"
-    answer = requests.get(url, params={"symbols": "AAA,BBB"}, headers=HEADERS, timeout=5).json()
-    assert answer["AAA"]["latestQuote"]["bp"] == 0 and answer["BBB"]["latestQuote"]["bp"] > 0
+@pytest.mark.parametrize(
+    ("path", "query", "leads_to"),
+    [
+        ("snapshots", {"symbols": "AAA,BBB"}, ("AAA", "latestQuote")),
+        ("AAA/snapshot", {}, ("latestQuote",)),
+        ("AAA/quotes/latest", {}, ("quote",)),
+        ("quotes/latest", {"symbols": "AAA"}, ("quotes", "AAA")),
+    ],
+)
+def test_a_latest_quote_is_spoiled_wherever_it_is_asked(
+    market: Bench, path: str, query: dict[str, str], leads_to: tuple[str, ...]
+) -> None:
+    url = f"{market.server.base_url}/alpaca/data/v2/stocks/{path}"
+    for symbol, bid in (("BBB", 99.99), ("AAA", 0)):
+        market.arm(fault="zero_quotes", vendor="alpaca", symbol=symbol)
+        found = requests.get(url, params=query | {"feed": "iex"}, headers=HEADERS, timeout=5).json()
+        for name in leads_to:
+            found = found[name]
+        assert found["bp"] == bid
 
 
 # ---------------------------------------------------------------------------------------------------- volumes and times

@@ -38,6 +38,7 @@ from catalyst_assets.simulator.routes.wire import NEW_YORK, Json, money
 from catalyst_assets.simulator.routes.yahoo import YahooRoutes
 from catalyst_assets.simulator.state import PLANS, Plan, Simulation
 from catalyst_assets.simulator.streams.data_stream import DataStreams
+from catalyst_assets.simulator.streams.trade_stream import TradeStreams
 from catalyst_assets.simulator.tape import MarketTape
 from catalyst_assets.simulator.world import World
 from catalyst_assets.trading.calendar import TradingCalendar
@@ -192,6 +193,7 @@ def create_app(
             *NewsApiRoutes(state).routes(),
             *YahooRoutes(state).routes(),
             *DataStreams(state).routes(),
+            *TradeStreams(state).routes(),
         ],
         lifespan=lambda _: state.streams.running(),
     )

@@ -34,6 +34,7 @@ from catalyst_assets.simulator.routes.yahoo import YahooRoutes
 from catalyst_assets.simulator.state import PLANS, Plan, Simulation
 from catalyst_assets.simulator.streams.data_stream import DataStreams
 from catalyst_assets.simulator.streams.faulty import FaultFilter
+from catalyst_assets.simulator.streams.trade_stream import TradeStreams
 from catalyst_assets.simulator.tape import MarketTape
 from catalyst_assets.simulator.world import DEFAULT_SESSION, World
 from catalyst_assets.simulator.worlds.truth import WorldTruth
@@ -93,6 +94,7 @@ def create_app(
             *NewsApiRoutes(state).routes(),
             *YahooRoutes(state).routes(),
             *DataStreams(state).routes(),
+            *TradeStreams(state).routes(),
         ],
         lifespan=lambda _: state.streams.running(),
     )

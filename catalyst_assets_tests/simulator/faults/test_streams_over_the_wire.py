@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import requests
 from alpaca.data.live import StockDataStream
+from alpaca.trading.stream import TradingStream
 from websockets.exceptions import ConnectionClosed
 
 from catalyst_assets.simulator.server import RunningServer, build_app, start_in_thread
-from catalyst_assets_tests.simulator.handmade import ny, tape
+from catalyst_assets_tests.simulator.handmade import ny, order, tape
 from catalyst_assets_tests.simulator.stream_clients import Client, address, open_stream, running, step, until
 
 
@@ -118,3 +119,45 @@ def test_alpaca_py_loses_what_is_lost_and_takes_twice_what_comes_twice(server: R
     assert taken == ["15:00", "15:02", "15:02", "15:03"]
     log = [(entry.fault, f"{entry.simulated_at:%H:%M}") for entry in server.simulation.faults.log.entries()]
     assert log == [("stream_lost", "15:02"), ("stream_duplicated", "15:03")]  # a bar is told at its end
+
+
+# --------------------------------------------------------------------------------------------------------- order updates
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"fault": "stream_lost", "skip": 1, "times": 1}, ["pending_new", "fill"]),
+        ({"fault": "stream_duplicated", "skip": 2, "times": 1}, ["pending_new", "new", "fill", "fill"]),
+        ({"fault": "stream_reordered", "skip": 1, "times": 1}, ["pending_new", "fill", "new"]),
+        ({"fault": "stream_delayed", "times": 1, "parameters": {"seconds": 50}}, ["new", "fill", "pending_new"]),
+        ({"fault": "stream_silent", "skip": 2}, ["pending_new", "new"]),
+        ({"fault": "stream_lost", "symbol": "BBB"}, ["pending_new", "new", "fill"]),
+    ],
+)
+def test_what_alpaca_py_hears_of_one_order(server: RunningServer, body: dict[str, Any], told: list[str]) -> None:
+    heard: list[dict[str, Any]] = []
+
+    async def hear(update: dict[str, Any]) -> None:
+        heard.append(update["data"])
+
+    stream = TradingStream(
+        "sim-key", "sim-secret", raw_data=True, url_override=address(server, "/alpaca/trading/stream")
+    )
+    stream.subscribe_trade_updates(hear)
+    with running(stream):
+        assert until(lambda: bool(server.simulation.streams.connected("trading")))
+        arm(server, route="STREAM */trade_updates", **body)
+        server.simulation.exchange.submit(order(client_order_id="mine"))
+        step(server, advance_s=60)
+        assert until(lambda: len(heard) >= len(told)), heard
+        assert not until(lambda: len(heard) > len(told), 0.1)
+    assert [update["event"] for update in heard] == told
+    for entry in server.simulation.faults.log.entries():
+        assert (entry.fault, entry.route, entry.client_order_id) == (
+            body["fault"],
+            "STREAM /trading/trade_updates",
+            "mine",
+        )
+    (placed,) = server.simulation.exchange.orders()
+    assert placed.status == "filled"  # whatever was heard of it

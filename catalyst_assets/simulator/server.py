@@ -42,7 +42,7 @@ from catalyst_assets.trading.calendar import TradingCalendar
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8900
 START_TIMEOUT_S = 10.0
-GRACE_S = 3
+GRACE_S = 1
 """Seconds open connections (streams, a dripping body, a silent socket) may take to end when the server stops."""
 
 

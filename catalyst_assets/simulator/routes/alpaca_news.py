@@ -168,6 +168,8 @@ class NewsRoutes:
         """None, ever: a tape's prices are of one share throughout. The parameters are checked as the vendor's are."""
         query_number(request, "limit", DEFAULT_ACTIONS, MAX_ACTIONS)
         one_of(request, "sort", SORTS, "asc")
+        one_of(request, "region", ("us", "non_us", "all"), "us")
+        one_of(request, "data_quality", ("complete", "all"), "complete")
         start, end = query_date(request, "start"), query_date(request, "end")
         if start and end and end < start:
             raise bad("end should not be before start")

@@ -32,7 +32,7 @@ class Exchange(MatchingEngine):
     def submit(self, request: NewOrder) -> Order:
         """Take an order. The answer is the order as accepted, before it met the market (as Alpaca answers); ask again for
         fills. Raises :class:`ExchangeRefusal`; a refused request consumes nothing, not even its client_order_id."""
-        with self._lock:
+        with self._turn:
             admission.check_form(request)
             self._check_client_id(request.client_order_id)
             intent = admission.admit(request, self._context(request.symbol))
@@ -81,6 +81,7 @@ class Exchange(MatchingEngine):
         )
         for order in orders:
             self._register(order)
+            self._feed.record(order.status, order, now)
         self._roots.append(orders[0])
         return orders[0]
 
@@ -91,7 +92,7 @@ class Exchange(MatchingEngine):
 
     def cancel(self, order_id: str) -> Order:
         """Ask for a cancel of an order and its whole group. Raises :class:`ExchangeRefusal` (404, or 422 when it is final)."""
-        with self._lock:
+        with self._turn:
             order = self._existing(order_id)
             if not order.is_open:
                 raise admission.unprocessable(f'order is already in "{order.status}" state')
@@ -99,6 +100,7 @@ class Exchange(MatchingEngine):
                 order.cancel_due = order.cancel_due or self._now + self.config.cancel_delay
                 order.status = "pending_cancel"
                 order.updated_at = self._now
+                self._feed.record("pending_cancel", order, self._now)
             else:
                 self._cancel_group(order, self._now)
             return order.snapshot()
@@ -117,7 +119,7 @@ class Exchange(MatchingEngine):
 
         Shares already filled are carried over, so ``qty`` is the order's whole quantity. Raises :class:`ExchangeRefusal`.
         """
-        with self._lock:
+        with self._turn:
             old = self._existing(order_id)
             if not old.is_open:
                 raise admission.unprocessable(f'order is already in "{old.status}" state')
@@ -138,9 +140,11 @@ class Exchange(MatchingEngine):
             new.time_in_force = time_in_force or old.time_in_force
             if new.armed:
                 new.active_from = self._now + self.config.latency
+            self._feed.record("pending_replace", old, self._now)
             self._finish(old, "replaced", self._now)
             self._swap(old, new)
             self._register(new)
+            self._feed.record(new.status if new.status == "held" else "new", new, self._now)
             answer = new.snapshot()
             if new.armed and new.status in ("new", "partially_filled") and self._may_work(new, self._now):
                 self._activate(new, self._now)

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from catalyst_assets.simulator.market import Bar, Hours, MarketView
 from catalyst_assets.simulator.tape import MarketTape
+from catalyst_assets.simulator.venue.events import Listener, OrderFeed, Turn
 from catalyst_assets.simulator.venue.groups import arm_exits, exits_of, group_of, sibling_exits
 from catalyst_assets.simulator.venue.ledger import Ledger
 from catalyst_assets.simulator.venue.matching import (
@@ -59,6 +61,8 @@ class MatchingEngine:
         self.created_at = start
         self._now = start
         self._lock = threading.RLock()
+        self._feed = OrderFeed(seed)
+        self._turn = Turn(self._lock, self._feed)
         self._ledger = Ledger(starting_cash, self._activity_id, fees=self.config.fees)
         self._orders: dict[str, Order] = {}
         self._by_client_id: dict[str, str] = {}
@@ -88,6 +92,12 @@ class MatchingEngine:
         """Held by every method; callers that need several answers about one instant hold it around them."""
         return self._lock
 
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Deliver every later :class:`~catalyst_assets.simulator.venue.events.OrderEvent` to ``listener``, in order, at the end of
+        the call that caused it and inside the lock; the answer unsubscribes. A listener must not order or move time itself."""
+        with self._lock:
+            return self._feed.subscribe(listener)
+
     @property
     def now(self) -> datetime:
         """The instant the exchange stands at."""
@@ -95,7 +105,7 @@ class MatchingEngine:
 
     def advance(self, to: datetime) -> None:
         """Move to ``to``: match complete bars, expire and activate orders on the way. Raises ``ValueError`` backwards."""
-        with self._lock:
+        with self._turn:
             if to < self._now:
                 raise ValueError(f"the exchange is at {self._now.isoformat()} and cannot go back to {to.isoformat()}")
             while (moment := self._next_event(self._now)) <= to:
@@ -210,6 +220,7 @@ class MatchingEngine:
             order.updated_at = at
             if order.status == "held":
                 order.status = "new"
+                self._feed.record("new", order, at)
             for sibling in sibling_exits(order, self._orders):
                 self._finish(sibling, "canceled", at)
         if execution.qty:
@@ -224,15 +235,23 @@ class MatchingEngine:
         if order.status == "filled":
             order.filled_at = at
             self._open.pop(order.order_id, None)
+        cancel_was_pending, order.cancel_due = order.cancel_due, order.cancel_due if order.remaining else None
         self._ledger.book_fill(order, qty, price, at, self.view.session_for(at - timedelta(microseconds=1)).session)
+        held = self._ledger.positions.get(order.symbol)
+        name = "partial_fill" if order.remaining else "fill"
+        self._feed.record(name, order, at, price, Decimal(qty), Decimal(held.qty if held else 0))
+        if cancel_was_pending and not order.remaining:
+            self._feed.record("order_cancel_rejected", order, at)
         for sibling in sibling_exits(order, self._orders):
             if order.remaining == 0:
                 self._finish(sibling, "canceled", at)
             else:
                 sibling.qty = sibling.filled_qty + order.remaining
                 sibling.updated_at = at
+                self._feed.record("restated", sibling, at)
         if order.role == ENTRY and order.remaining == 0 and order.legs:
-            arm_exits(order, at)
+            for leg in arm_exits(order, at):
+                self._feed.record("new", leg, at)
 
     def _finish(self, order: Order, status: str, at: datetime) -> None:
         if not order.is_open:
@@ -245,6 +264,7 @@ class MatchingEngine:
         elif status == "replaced":
             order.replaced_at = at
         self._open.pop(order.order_id, None)
+        self._feed.record(status, order, at)
 
     def _expire(self, root: Order, at: datetime) -> None:
         entry_unfinished = root.role == ENTRY and root.is_open
@@ -260,6 +280,7 @@ class MatchingEngine:
                 if member.status in ("accepted", "pending_new"):
                     member.status = "new"
                     member.updated_at = at
+                    self._feed.record("new", member, at)
         if root.works_as != "stop" and self._may_work(root, arrival) and not self.view.halt_at(root.symbol, arrival):
             met = self.view.liquidity(root.symbol, arrival)
             if met is not None:

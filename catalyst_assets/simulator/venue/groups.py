@@ -129,9 +129,10 @@ def sibling_exits(order: Order, orders: Mapping[str, Order]) -> list[Order]:
     return [member for member in exits_of(root) if member is not order and member.is_open]
 
 
-def arm_exits(entry: Order, at: datetime) -> None:
-    """The entry is completely filled at ``at``: its exits start to work."""
+def arm_exits(entry: Order, at: datetime) -> list[Order]:
+    """The entry is completely filled at ``at``: its exits start to work. The answer is those that became ``new``."""
     exits = exits_of(entry)
+    begun = []
     for leg in exits:
         leg.armed = True
         leg.active_from = max(at, entry.active_from or at)  # not before the entry itself reached the venue
@@ -139,3 +140,5 @@ def arm_exits(entry: Order, at: datetime) -> None:
         leg.updated_at = at
         if leg.role == TAKE_PROFIT or len(exits) == 1:
             leg.status = "new"
+            begun.append(leg)
+    return begun

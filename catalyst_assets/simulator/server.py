@@ -150,7 +150,7 @@ class ControlRoutes:
                 "buying_power": money(account.buying_power),
                 "fees": money(account.fees_paid),
                 "realized": money(exchange.realized, 4),
-                "positions": {p.symbol: p.qty for p in exchange.positions()},
+                "positions": {p.symbol: int(p.qty) if p.qty % 1 == 0 else float(p.qty) for p in exchange.positions()},
                 "orders": len(exchange.orders()),
                 "open_orders": len(exchange.open_orders()),
                 "fills": sum(a.kind == "FILL" for a in activities),

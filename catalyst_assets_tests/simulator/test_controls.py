@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,6 +27,7 @@ from catalyst_assets.simulator.faults import KINDS
 from catalyst_assets.simulator.faults.scenario import shipped_scenarios
 from catalyst_assets.simulator.routes.control_document import EXAMPLES, OPERATIONS, openapi_document
 from catalyst_assets.simulator.server import build_app
+from catalyst_assets.simulator.venue.habits import Habits
 from catalyst_assets.simulator.world import World
 from catalyst_assets_tests.simulator.handmade import bracket, ny, order, tape
 
@@ -281,6 +283,33 @@ def test_the_system_never_asks_for_the_truth() -> None:
     folder = Path(catalyst_assets.__file__).parent
     naming = {path.relative_to(folder).as_posix() for path in folder.rglob("*.py") if "with_truth" in path.read_text()}
     assert naming == {"cli.py", "simulator/server.py"}
+
+
+def test_habits_are_told_changed_and_acted_on(app: Any, client: TestClient) -> None:
+    usual = client.get("/simulator/habits").json()
+    assert set(usual) == {field.name for field in dataclasses.fields(Habits)} and Habits(**usual) == Habits()
+    changed = client.post("/simulator/habits", json={"orphaned_legs": "activated", "price_bands": True}).json()
+    assert changed == usual | {"orphaned_legs": "activated", "price_bands": True}
+    assert app.state.simulation.exchange.config.habits == Habits(**changed)
+    properties = DOCUMENT["components"]["schemas"]["Habits"]["properties"]
+    assert all(len(properties[name]["description"]) > 20 for name in usual)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"mood": "good"}, "unknown habits: mood; known: orphaned_legs"),
+        ({"orphaned_legs": "x"}, "orphaned_legs must be one of canceled, activated"),
+        ({"partial_fill_probability": 2}, "partial_fill_probability must be between 0 and 1"),
+        ({"price_bands": 1}, "price_bands must be true or false"),
+        ({"queue": None}, "queue must be a text"),
+    ],
+)
+def test_a_habit_nobody_offers_is_refused(client: TestClient, body: Any, words: str) -> None:
+    before = client.get("/simulator/habits").json()
+    answer = client.post("/simulator/habits", json=body)
+    assert answer.status_code == 400 and answer.json()["message"].startswith(words)
+    assert client.get("/simulator/habits").json() == before
 
 
 def test_health_tells_how_many_faults_are_armed(client: TestClient) -> None:

@@ -207,7 +207,7 @@ REFUSALS = {
     "unknown asset": (market("ZZZZ"), 422, 42210000, 'asset "ZZZZ" not found'),
     "not tradable": (market("DDD"), 422, 42210000, 'asset "DDD" is not tradable'),
     "not shortable": (market("CCC", side=OrderSide.SELL), 422, 42210000, 'asset "CCC" cannot be sold short'),
-    "fractional": (market(qty=1.5), 403, 40310000, 'asset "AAA" is not fractionable'),
+    "fractional": (market("CCC", qty=1.5), 403, 40310000, 'asset "CCC" is not fractionable'),
     "buying power": (limit(100, qty=5000), 403, 40310000, "insufficient buying power"),
     "sub-penny": (
         limit(290.123),

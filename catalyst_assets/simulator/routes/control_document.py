@@ -16,6 +16,7 @@ from catalyst_assets.simulator.faults.log import LOG_ENTRIES
 from catalyst_assets.simulator.faults.rules import MODES
 from catalyst_assets.simulator.faults.scenario import SEED_LIMIT
 from catalyst_assets.simulator.faults.table import KINDS, VENDORS, FaultKind, Parameter
+from catalyst_assets.simulator.routes.control_habits import habit_parameters
 
 PREFIX = "/simulator"
 Schema = dict[str, Any]
@@ -240,6 +241,8 @@ SCHEMAS: Mapping[str, Schema] = {
             "denials": _list({"type": "integer"}),
         }
     ),
+    "Habits": _object({name: _parameter_schema(switch) for name, switch in habit_parameters().items()}),
+    "HabitsChange": _object({}, {name: _parameter_schema(switch) for name, switch in habit_parameters().items()}),
     "Health": _object({"status": {"const": "ok"}, "now": INSTANT, "rss_mb": {"type": "number"}, "armed_faults": COUNT}),
 }
 
@@ -252,6 +255,7 @@ EXAMPLES: Mapping[str, Any] = {
         "route": "POST */v2/orders",
         "times": 1,
     },
+    "HabitsChange": {"orphaned_legs": "activated", "partial_fill_probability": 0.1},
     "Scenario": {
         "name": "quotes go bad",
         "seed": 7,
@@ -332,6 +336,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET", "/truth", "truth", "Read the planted truth",
         "Which story is real, and what it is worth. For tests: served only by a server started with --with-truth.",
         "Truth", problems={404: "this server keeps the truth to itself"},
+    ),
+    Operation(
+        "GET", "/habits", "habits", "Read the exchange's habits", "Its switches for what the vendor's documents leave open.", "Habits",
+    ),
+    Operation(
+        "POST", "/habits", "set_habits", "Change the exchange's habits",
+        "The switches given; the others stay. They act on what happens from now on.",
+        "Habits", "HabitsChange", problems=_BAD,
     ),
     Operation("GET", "/health", "health", "Ask whether it lives", "", "Health"),
     Operation("GET", "/openapi.json", "openapi", "Read this description", "OpenAPI 3.1.", None),

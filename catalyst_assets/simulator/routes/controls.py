@@ -1,4 +1,4 @@
-"""The simulator's own controls below ``/simulator``: clock, faults, their log, scenarios, ledger, truth, health.
+"""The simulator's own controls below ``/simulator``: clock, faults, their log, scenarios, ledger, truth, habits, health.
 
 Belongs here: the handlers. Does not belong here: their description (``control_document``), any vendor's interface. There is no
 authentication: bind the server to the local machine.
@@ -23,6 +23,7 @@ from catalyst_assets.simulator.faults.scenario import parse_scenario, read_scena
 from catalyst_assets.simulator.faults.table import VENDORS, Parameter
 from catalyst_assets.simulator.instants import read_instant
 from catalyst_assets.simulator.routes.control_document import OPERATIONS, PREFIX, openapi_document
+from catalyst_assets.simulator.routes.control_habits import changed, told
 from catalyst_assets.simulator.routes.control_ledger import full_ledger, shares
 from catalyst_assets.simulator.routes.control_page import readable_page
 from catalyst_assets.simulator.routes.wire import Json, money
@@ -241,6 +242,15 @@ class ControlRoutes:
                 "denials": sorted(truth.denials),
             }
         )
+
+    async def habits(self, _: Request) -> Response:
+        return Json(told(self.state.exchange.config.habits))
+
+    async def set_habits(self, request: Request) -> Response:
+        body = await _object(request)
+        with self.state.exchange.lock:
+            self.state.exchange.adopt(changed(self.state.exchange.config.habits, body))
+        return Json(told(self.state.exchange.config.habits))
 
     # ----------------------------------------------------------------------------------------- health and description
 

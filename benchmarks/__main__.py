@@ -21,7 +21,7 @@ import structlog
 from rich.console import Console
 from rich.status import Status
 
-from benchmarks import bench_cache, bench_cycle, bench_market, bench_news, bench_orders, bench_storage
+from benchmarks import bench_cache, bench_cycle, bench_market, bench_news, bench_orders, bench_storage, bench_streams
 from benchmarks.figures import Figure, Tell, machine, notes, save, table
 from catalyst_assets.settings import SettingsError, load_settings
 
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Path, Tell], list[Figure]]] = {
     "news": bench_news.run,
     "market": bench_market.run,
     "orders": bench_orders.run,
+    "streams": bench_streams.run,
     "cycle": bench_cycle.run,
     "cache": bench_cache.run,
 }

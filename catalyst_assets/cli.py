@@ -326,8 +326,15 @@ def simulate(
     ] = None,
     speed: Annotated[float, typer.Option(help="simulated seconds per second; 0 stands still")] = 1.0,
     symbols: Annotated[int, typer.Option(help="common stocks in the market")] = 80,
+    plan: Annotated[
+        str, typer.Option(help="Alpaca data plan: free (IEX, SIP after 15 minutes) or plus (SIP at once)")
+    ] = "free",
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="port; that of CATALYST_SIMULATOR_URL when not given")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="faults to play: a TOML or JSON file, or a shipped scenario's name")
+    ] = None,
+    with_truth: Annotated[bool, typer.Option("--with-truth", help="serve the planted truth too; for tests")] = False,
 ) -> None:
     """Run the market in a box, the vendors' HTTP interfaces over a simulated market, until Ctrl-C."""
     from urllib.parse import urlsplit
@@ -336,7 +343,18 @@ def simulate(
 
     listening = port or urlsplit(_settings().simulator_url).port or 8900
     try:
-        serve(seed=seed, session=_day(session), start=start, speed=speed, symbols=symbols, host=host, port=listening)
+        serve(
+            seed=seed,
+            session=_day(session),
+            start=start,
+            speed=speed,
+            symbols=symbols,
+            plan=plan,
+            host=host,
+            port=listening,
+            scenario=scenario,
+            with_truth=with_truth,
+        )
     except OSError as error:
         typer.echo(
             f"error: cannot listen on {host}:{listening}: {error.strerror}; another simulator may run there", err=True

@@ -144,6 +144,19 @@ def test_help_names_every_command() -> None:
         assert f" {command} " in text
 
 
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        ("nowhere.toml", "error: cannot read the scenario nowhere.toml: No such file or directory; shipped scenarios:"),
+        ("no_such_scenario", "error: cannot read the scenario no_such_scenario: No such file or directory"),
+    ],
+)
+def test_a_scenario_that_cannot_be_read_is_said_in_one_sentence(scenario: str, words: str) -> None:
+    result = runner.invoke(app, ["simulate", "--symbols", "20", "--port", "1", "--scenario", scenario])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(words) and result.stderr.count("\n") == 1
+
+
 # ---------------------------------------------------------------------------------------------------- halt, flatten, resume
 
 

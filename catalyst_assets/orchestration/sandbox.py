@@ -80,6 +80,7 @@ class Sandbox:
         command = [
             sys.executable, "-m", "catalyst_assets.cli", "simulate", "--seed", str(seed), "--session", session.isoformat(),
             "--symbols", str(symbols), "--speed", str(speed), "--port", str(port), "--start", start.isoformat(),
+            "--plan", "plus",
         ]  # fmt: skip
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
@@ -143,6 +144,7 @@ def _enter(base: Settings, name: str, port: int) -> None:
     """Point this process's environment into the sandbox."""
     os.environ["CATALYST_HOME"] = str(base.home.absolute())
     os.environ["CATALYST_MARKET"] = "simulator"
+    os.environ["ALPACA_FEED"] = "sip"  # the scan's volumes are those of the whole tape, of which IEX sees a few percent
     os.environ["CATALYST_SIMULATOR_URL"] = f"http://127.0.0.1:{port}"
     if base.database_url:
         url = urlsplit(base.database_url)

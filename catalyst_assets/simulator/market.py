@@ -419,9 +419,14 @@ def resample_chunk(chunk: Chunk, length: int) -> Chunk:
 
     Volume and trades are summed, vwap is volume-weighted (the close where nothing traded).
     """
+    return gather_chunk(chunk, chunk.ts // length * length)
+
+
+def gather_chunk(chunk: Chunk, bucket: Ints) -> Chunk:
+    """One bar for each run of equal values of ``bucket`` (µs, one value per bar of the chunk), labelled by that value; otherwise as
+    :func:`resample_chunk`."""
     if not len(chunk.ts):
         return chunk
-    bucket = chunk.ts // length * length
     first = np.flatnonzero(np.r_[True, bucket[1:] != bucket[:-1]])
     last = np.r_[first[1:], len(bucket)] - 1
     c = chunk.columns
@@ -437,8 +442,9 @@ def resample_chunk(chunk: Chunk, length: int) -> Chunk:
         "volume": volume,
         "vwap": np.where(volume > 0, turnover / np.where(volume > 0, volume, 1), close),
         "trade_count": np.add.reduceat(c["trade_count"], first),
-        "half_spread": c["half_spread"][last],
     }
+    if "half_spread" in c:
+        columns["half_spread"] = c["half_spread"][last]
     return Chunk(chunk.symbol, bucket[first], columns)
 
 

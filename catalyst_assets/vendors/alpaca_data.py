@@ -26,7 +26,7 @@ from catalyst_assets.trading.calendar import TradingCalendar
 from catalyst_assets.vendors import fields
 from catalyst_assets.vendors.alpaca_client import PerThread, connect_client, read_api_error
 from catalyst_assets.vendors.budgets import Budget
-from catalyst_assets.vendors.frames import active_frame, bar_frame, finished, no_bars, quote_frame
+from catalyst_assets.vendors.frames import active_frame, bar_frame, finished, no_bars, on_the_grid, quote_frame
 from catalyst_assets.vendors.transport import Patience, Redactor, VendorAnswerError, VendorSession, sentence
 
 log = structlog.get_logger(__name__)
@@ -236,7 +236,8 @@ class AlpacaMarketData:
         )
 
     def bars(self, symbols: Sequence[str], timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
-        """See :class:`ports.MarketData`. Split-adjusted; ``timeframe`` is a name of :data:`ports.TIMEFRAMES`."""
+        """See :class:`ports.MarketData`. Split-adjusted; ``timeframe`` is a name of :data:`ports.TIMEFRAMES`. An answer of impossible
+        bars alone is :class:`ports.MarketDataUnavailable`: unknown, not none."""
         if timeframe not in TIMEFRAMES:
             raise ValueError(f"timeframe {timeframe!r}; allowed: {', '.join(TIMEFRAMES)}")
         last = min(end, self._clock.now() - SIP_DELAY) if self._delayed else end
@@ -244,10 +245,15 @@ class AlpacaMarketData:
         if last > start:
             for body in self._symbol_pages("/stocks/bars", symbols, self._bar_question(timeframe, start, last)):
                 frame, reasons = self._parsed(parse_bars, body)
+                frame, strange = on_the_grid(frame, timeframe)
                 pages.append(frame)
-                refused.extend(reasons)
+                refused.extend(reasons + strange)
         if refused:
             log.warning("bars_refused", feed=self.feed, timeframe=timeframe, count=len(refused), first=refused[0])
+            if not any(len(page) for page in pages):
+                raise MarketDataUnavailable(
+                    f"Alpaca served {len(refused)} bars and none is possible; the first: {refused[0]}"
+                )
         if not pages:
             return no_bars()
         frame = pd.concat(pages, ignore_index=True).drop_duplicates(["symbol", "ts"], keep="last")

@@ -91,6 +91,10 @@ REFUSALS: tuple[tuple[str, str], ...] = (
 """Part of the message (lower case) → our class of the refusal; the first that matches counts. Alpaca's code 40310000 stands
 for half a dozen different refusals, so the message decides, never the code."""
 
+OTHER_ASSETS = frozenset({"us_option", "crypto", "crypto_perp", "mleg"})
+"""Asset and order classes that are not stocks. A class nobody has heard of does not make a position disappear: then the symbol
+decides."""
+
 OUR_CLASSES: Mapping[str, str] = {"": "simple", "simple": "simple"}
 CENT, TENTH_OF_A_MIL = Decimal("0.01"), Decimal("0.0001")
 
@@ -167,6 +171,14 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def _refuse_other_assets(row: Mapping[str, Any], what: str, order_class: str = "") -> None:
+    """Raises :class:`NotAStock`."""
+    kind = str(row.get("asset_class") or "us_equity")
+    unheard_of = kind != "us_equity" and not fields.tickers([row.get("symbol")])
+    if kind in OTHER_ASSETS or order_class in OTHER_ASSETS or unheard_of:
+        raise NotAStock(f"{what} is not a stock's: {order_class if kind == 'us_equity' else kind}")
+
+
 def _side(value: Any) -> OrderSide:
     """``sell_short`` (activities) is a sell."""
     try:
@@ -187,8 +199,7 @@ def parse_order(body: Any, parent_id: str | None = None) -> BrokerOrder:
     """An order of any endpoint, its legs nested. Raises :class:`Unreadable`, :class:`NotAStock` for other asset classes."""
     row = _object(body, "the order")
     order_class = str(row.get("order_class") or "")
-    if row.get("asset_class") not in (None, "us_equity") or order_class == "mleg":
-        raise NotAStock(f"the order is not a stock's: {row.get('asset_class') or order_class}")
+    _refuse_other_assets(row, "the order", order_class)
     order_id = _text(row, "id")
     raw_status = _text(row, "status")
     filled = fields.optional_money(row.get("filled_qty"), "filled_qty") or Decimal(0)
@@ -222,8 +233,7 @@ def parse_order(body: Any, parent_id: str | None = None) -> BrokerOrder:
 def parse_position(body: Any) -> BrokerPosition:
     """A position; ``qty`` is signed by ``side`` whatever sign the text has. Raises :class:`Unreadable`."""
     row = _object(body, "the position")
-    if row.get("asset_class") not in (None, "us_equity"):
-        raise NotAStock(f"the position is not a stock's: {row.get('asset_class')}")
+    _refuse_other_assets(row, "the position")
     sign = {"long": 1, "short": -1}.get(str(row.get("side")))
     if sign is None:
         raise Unreadable(f"side is {row.get('side')!r:.40}")

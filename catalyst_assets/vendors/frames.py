@@ -6,7 +6,7 @@ Belongs here: columns, types and the tests every vendor's bars must pass. Does n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from catalyst_assets.ports import ACTIVE_COLUMNS, BAR_COLUMNS, QUOTE_COLUMNS, TI
 from catalyst_assets.trading.calendar import NEW_YORK, TradingCalendar
 
 PRICES = ["open", "high", "low", "close"]
+HALF_HOUR, MICROSECOND = timedelta(minutes=30), timedelta(microseconds=1)
 _FLOATS = [*PRICES, "volume", "vwap", "trade_count"]
 
 
@@ -66,6 +67,19 @@ def active_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     frame.insert(1, "rank", range(1, len(frame) + 1))
     types = {"symbol": "str", "origin": "str", "price": "float64", "volume": "float64", "change_pct": "float64"}
     return frame.astype(types)[list(ACTIVE_COLUMNS)]
+
+
+def on_the_grid(bars: pd.DataFrame, timeframe: str) -> tuple[pd.DataFrame, list[str]]:
+    """``bars`` that start where bars of ``timeframe`` do, and the reasons of the others: a vendor whose clock is off, or a bar
+    made up from the last trade, would otherwise pass for a complete one. Hours may start at the half hour (Yahoo's do)."""
+    if timeframe == "1day":
+        local = bars["ts"].dt.tz_convert(NEW_YORK)
+        off = local != local.dt.normalize()
+    else:
+        step = min(TIMEFRAMES[timeframe], HALF_HOUR) // MICROSECOND
+        off = bars["ts"].astype("int64") % step != 0
+    refused = [f"{symbol} {ts}: off the grid" for symbol, ts in zip(bars["symbol"][off], bars["ts"][off], strict=True)]
+    return bars[~off], refused
 
 
 def finished(bars: pd.DataFrame, timeframe: str, now: datetime, calendar: TradingCalendar) -> pd.DataFrame:

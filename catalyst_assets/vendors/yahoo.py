@@ -27,7 +27,7 @@ from catalyst_assets.ports import BAR_COLUMNS, TIMEFRAMES, Clock, MarketDataUnav
 from catalyst_assets.trading.calendar import NEW_YORK, TradingCalendar
 from catalyst_assets.vendors import fields
 from catalyst_assets.vendors.budgets import Budget
-from catalyst_assets.vendors.frames import active_frame, bar_frame, finished
+from catalyst_assets.vendors.frames import active_frame, bar_frame, finished, on_the_grid
 from catalyst_assets.vendors.transport import Patience, Redactor, VendorAnswerError, sentence
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,9 @@ def parse_chart(body: Any, symbol: str, timeframe: str) -> tuple[pd.DataFrame, l
     if timeframe == "1day":
         ts = ts.dt.tz_convert(NEW_YORK).dt.normalize().dt.tz_convert("UTC")
     columns["ts"] = list(ts)
-    return bar_frame(columns)
+    bars, refused = bar_frame(columns)
+    bars, strange = on_the_grid(bars, timeframe)
+    return bars, refused + strange
 
 
 def _finance_error(body: Any) -> str | None:
@@ -101,7 +103,8 @@ def parse_screener(body: Any) -> pd.DataFrame:
             "origin": "yahoo_most_actives",
         }
         for item in listed
-        if isinstance(item, dict) and item.get("quoteType") == "EQUITY" and item.get("regularMarketVolume") is not None
+        if isinstance(item, dict) and item.get("quoteType") == "EQUITY"
+        if fields.number(item.get("regularMarketVolume")) is not None
         for symbol in fields.tickers([item.get("symbol")])
     ]
     if not rows:

@@ -21,6 +21,7 @@ from catalyst_assets.orchestration.cycle import DECISION_TIME_TAG, KIND_TAG, SCE
 from catalyst_assets.ports import BAR_COLUMNS, RawArticle
 from catalyst_assets.settings import Settings
 from catalyst_assets.simulator.server import RunningServer, build_app, start_in_thread
+from catalyst_assets.simulator.state import PLANS
 from catalyst_assets.simulator.world import World
 from catalyst_assets.storage.bars import BarStore
 from catalyst_assets.storage.cache import Cache
@@ -71,9 +72,9 @@ class Market:
 @pytest.fixture
 def market(world: World, database_url: str, tmp_path: Path) -> Iterator[Market]:
     start = (OPEN - timedelta(minutes=10)).to_pydatetime()
-    server = start_in_thread(build_app(world.tape(), start=start))
+    server = start_in_thread(build_app(world.tape(), start=start, plan=PLANS["plus"]))
     given = {"database_url": database_url, "home": str(tmp_path), "simulator_url": server.base_url, "market": "simulator",
-             "history_sessions": 3}  # fmt: skip
+             "history_sessions": 3, "alpaca_feed": "sip"}  # fmt: skip
     chosen = Settings(**given)  # type: ignore[arg-type]
     yield Market(server, connections(chosen).database, build_definitions(settings=given), chosen)
     close_connections()

@@ -207,7 +207,7 @@ REFUSALS = {
     "unknown asset": (market("ZZZZ"), 422, 42210000, 'asset "ZZZZ" not found'),
     "not tradable": (market("DDD"), 422, 42210000, 'asset "DDD" is not tradable'),
     "not shortable": (market("CCC", side=OrderSide.SELL), 422, 42210000, 'asset "CCC" cannot be sold short'),
-    "fractional": (market(qty=1.5), 403, 40310000, 'asset "AAA" is not fractionable'),
+    "fractional": (market("CCC", qty=1.5), 403, 40310000, 'asset "CCC" is not fractionable'),
     "buying power": (limit(100, qty=5000), 403, 40310000, "insufficient buying power"),
     "sub-penny": (
         limit(290.123),
@@ -333,7 +333,7 @@ def test_daily_bars_carry_new_york_midnight_and_the_running_day(server, data):
     )
     days = data.get_stock_bars(request).data["AAA"]
     assert [str(day.timestamp) for day in days][-1] == "2026-11-20 05:00:00+00:00"
-    assert [day.volume for day in days][-1] == 30 * 10_000
+    assert [day.volume for day in days][-1] == 30 * 10_000 * 0.03
     five = data.get_stock_bars(
         StockBarsRequest(
             symbol_or_symbols="AAA",
@@ -343,7 +343,7 @@ def test_daily_bars_carry_new_york_midnight_and_the_running_day(server, data):
             feed=DataFeed.IEX,
         )
     )
-    assert [bar.volume for bar in five.data["AAA"]] == [50_000] * 6
+    assert [bar.volume for bar in five.data["AAA"]] == [50_000 * 0.03] * 6
 
 
 def test_recent_sip_data_is_not_part_of_the_free_plan(data):

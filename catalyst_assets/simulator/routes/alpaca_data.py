@@ -1,18 +1,14 @@
-"""Alpaca's bars, quotes, trades and snapshots over the tape: ``/alpaca/data/v2/stocks``.
+"""Alpaca's stock data over the tape: ``/alpaca/data/v2/stocks``: bars, trades, quotes, their latest, snapshots, auctions, meta.
 
-Belongs here: these routes, their paging and bodies. Does not belong here: news and screener (``alpaca_news_routes``), and which
-bars and quotes are visible (``market``).
+Belongs here: these routes and their bodies. Does not belong here: parameters and refusals (``alpaca_query``), what a feed tells
+(``feeds``), how a point is written (``alpaca_points``), news and screener (``alpaca_news``).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import math
-import re
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,82 +17,35 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from catalyst_assets.simulator.faults import Handler
-from catalyst_assets.simulator.market import Bar, Chunk, resample_chunk
-from catalyst_assets.simulator.routes.alpaca_trading import credentials_checker, parse_instant, rate_limited
-from catalyst_assets.simulator.routes.wire import NEW_YORK, Json, stamp
+from catalyst_assets.simulator.market import Chunk, gather_chunk
+from catalyst_assets.simulator.routes import alpaca_meta
+from catalyst_assets.simulator.routes.alpaca_points import auction_days, bar_texts, quote_json, trade_json
+from catalyst_assets.simulator.routes.alpaca_query import (
+    AUCTION_FEEDS,
+    History,
+    Seen,
+    Timeframe,
+    bad,
+    check_currency,
+    envelope,
+    latest_feed,
+    page_token,
+    query_adjustment,
+    query_symbols,
+    query_timeframe,
+)
+from catalyst_assets.simulator.routes.alpaca_trading import credentials_checker, rate_limited
+from catalyst_assets.simulator.routes.wire import Json
 from catalyst_assets.simulator.state import Simulation
-from catalyst_assets.simulator.venue.orders import ExchangeRefusal
-from catalyst_assets.simulator.worlds.pricepath import MICROSECOND, instant, micros
+from catalyst_assets.simulator.ticks import NANOSECONDS
+from catalyst_assets.simulator.worlds.pricepath import MICROSECOND, micros
 
 PREFIX = "/alpaca/data"
-MAX_BARS, DEFAULT_BARS = 10_000, 1_000
-_SYMBOL = re.compile(r"^[A-Z]{1,6}(\.[A-Z]{1,2})?$")
-_TIMEFRAME = re.compile(r"^(\d{1,2})(Min|T|Hour|H|Day|D)$")
-_MINUTES = {"Min": 1, "T": 1, "Hour": 60, "H": 60}
+SNAPSHOT_DAYS = 10
+"""Calendar days looked back for a snapshot's two daily bars."""
 
-
-def bad(message: str, status: int = 400) -> ExchangeRefusal:
-    """A data error: a message without a code."""
-    return ExchangeRefusal(None, status, message)
-
-
-def page_token(*parts: object) -> str:
-    """An opaque cursor."""
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-
-def read_token(token: str | None) -> list[Any] | None:
-    """The parts of a cursor. Raises a 400 refusal for anything else."""
-    if not token:
-        return None
-    try:
-        parts = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, binascii.Error) as error:
-        raise bad("invalid page token") from error
-    if not isinstance(parts, list) or len(parts) != 2:
-        raise bad("invalid page token")
-    return parts
-
-
-def bar_texts(chunk: Chunk) -> list[str]:
-    """Each bar of a chunk as JSON text (building the text directly is several times faster than dicts)."""
-    c = chunk.columns
-    stamps = np.datetime_as_string(chunk.ts.astype("datetime64[us]").astype("datetime64[s]")).tolist()
-    prices = [np.round(c[name], 4).tolist() for name in ("open", "high", "low", "close")]
-    volume = c["volume"].astype(np.int64).tolist()
-    trades = [None if math.isnan(n) else int(n) for n in c["trade_count"].tolist()]
-    vwap = [None if math.isnan(x) else round(x, 6) for x in c["vwap"].tolist()]
-    return [
-        f'{{"t":"{t}Z","o":{o},"h":{h},"l":{low},"c":{close},"v":{v},"n":{_null(n)},"vw":{_null(w)}}}'
-        for t, o, h, low, close, v, n, w in zip(stamps, *prices, volume, trades, vwap, strict=True)
-    ]
-
-
-def _null(value: float | None) -> str:
-    return "null" if value is None else repr(value)
-
-
-def query_instant(request: Request, name: str) -> datetime | None:
-    """A query parameter as UTC, ``None`` when absent. Raises a 400 refusal."""
-    text = request.query_params.get(name)
-    if not text:
-        return None
-    try:
-        return parse_instant(text, name)
-    except ExchangeRefusal as error:
-        raise bad(error.message) from error
-
-
-def query_limit(request: Request, default: int, highest: int) -> int:
-    """The ``limit`` parameter. Raises a 400 refusal."""
-    text = request.query_params.get("limit")
-    if text is None:
-        return default
-    if not text.isdigit() or int(text) < 1:
-        raise bad("invalid limit")
-    if int(text) > highest:
-        raise bad(f"invalid limit: larger than the allowed maximum of {highest}")
-    return int(text)
+Point = tuple[int, str]
+"""A point of a series: nanoseconds since the epoch, and its JSON text."""
 
 
 def data_route(state: Simulation, prefix: str) -> Callable[[str, Handler], Route]:
@@ -118,213 +67,217 @@ class DataRoutes:
     def __init__(self, state: Simulation) -> None:
         self.state = state
 
-    @property
-    def now(self) -> datetime:
-        """The simulated now."""
-        return self.state.exchange.now
-
     def routes(self) -> list[Route]:
-        """All routes, guarded by authentication, faults and the rate limit."""
-        route = data_route(self.state, PREFIX)
+        """All routes, guarded by authentication, faults and the rate limit. Fixed paths stand before ``{symbol}``."""
+        route = data_route(self.state, PREFIX + "/v2/stocks")
 
         return [
-            route("/v2/stocks/bars", self.bars),
-            route("/v2/stocks/bars/latest", self.latest_bars),
-            route("/v2/stocks/quotes/latest", self.latest_quotes),
-            route("/v2/stocks/trades/latest", self.latest_trades),
-            route("/v2/stocks/snapshots", self.snapshots),
+            route("/meta/conditions/{ticktype}", self.conditions),
+            route("/meta/exchanges", self.exchanges),
+            route("/bars", self.bars),
+            route("/bars/latest", self.latest_bars),
+            route("/trades", self.trades),
+            route("/trades/latest", self.latest_trades),
+            route("/quotes", self.quotes),
+            route("/quotes/latest", self.latest_quotes),
+            route("/snapshots", self.snapshots),
+            route("/auctions", self.auctions),
+            route("/{symbol}/bars", self.bars),
+            route("/{symbol}/bars/latest", self.latest_bars),
+            route("/{symbol}/trades", self.trades),
+            route("/{symbol}/trades/latest", self.latest_trades),
+            route("/{symbol}/quotes", self.quotes),
+            route("/{symbol}/quotes/latest", self.latest_quotes),
+            route("/{symbol}/snapshot", self.snapshots),
+            route("/{symbol}/auctions", self.auctions),
         ]
 
-    def _symbols(self, request: Request) -> list[str]:
-        symbols = sorted({s for s in request.query_params.get("symbols", "").split(",") if s})
-        if not symbols:
-            raise bad("symbols is required")
-        for symbol in symbols:
-            if not _SYMBOL.match(symbol):
-                raise bad(f"invalid symbol: {symbol}")
-        return symbols
-
-    # ----------------------------------------------------------------------------------------------------------- bars
+    # -------------------------------------------------------------------------------------------------------- series
 
     async def bars(self, request: Request) -> Response:
-        query = request.query_params
-        symbols = self._symbols(request)
-        limit = query_limit(request, DEFAULT_BARS, MAX_BARS)
-        match = _TIMEFRAME.match(query.get("timeframe", ""))
-        if match is None:
-            raise bad(f"invalid timeframe: {query.get('timeframe', '')}")
-        today = self.now.astimezone(NEW_YORK).date().isoformat()
-        start = query_instant(request, "start") or parse_instant(today, "start")
-        end = self._end(request)
-        if end < start:
-            raise bad("end should not be before start")
-        token = read_token(query.get("page_token"))
-        descending = query.get("sort", "asc") == "desc"
-        pages: dict[str, list[str]] = {}
-        left, following = limit, None
-        previous: tuple[str, int] = ("", 0)
-        for chunk in self._chunks(symbols, match, start, end, token[0] if token else None):
-            chunk = _after(chunk, token, descending)
-            if not len(chunk.ts):
-                continue
-            if left == 0:
-                following = page_token(*previous)
-                break
-            taken = Chunk(chunk.symbol, chunk.ts[:left], {k: v[:left] for k, v in chunk.columns.items()})
-            pages[chunk.symbol] = bar_texts(taken)
-            left -= len(taken.ts)
-            previous = (chunk.symbol, int(taken.ts[-1]))
-            if len(taken.ts) < len(chunk.ts):
-                following = page_token(*previous)
-                break
-        body = ",".join(f'"{symbol}":[{",".join(texts)}]' for symbol, texts in pages.items())
-        return Json(f'{{"bars":{{{body}}},"next_page_token":{json.dumps(following)}}}')
+        """Bars of whole intervals on the clock's grid; a running bar holds what is complete of it."""
+        timeframe = query_timeframe(request, self.state.tape.step)
+        query_adjustment(request)
+        history = History.read(self.state, request)
+        return self._series(request, history, "bars", lambda symbol: self._bar_points(history, timeframe, symbol))
 
-    def _end(self, request: Request) -> datetime:
-        """The requested end, cut to what the plan may see."""
-        feed = request.query_params.get("feed", "")
-        recent = self.now - self.state.plan.sip_delay
-        end = query_instant(request, "end")
-        if feed == "iex":
-            return end or self.now
-        if end is None:
-            return recent
-        if end > recent:  # without a feed the server takes SIP
-            raise bad("subscription does not permit querying recent SIP data", 403)
-        return end
-
-    def _chunks(
-        self, symbols: list[str], match: re.Match[str], start: datetime, end: datetime, first: str | None
-    ) -> Iterator[Chunk]:
-        symbols = [symbol for symbol in symbols if first is None or symbol >= first]
-        count, unit = int(match[1]), match[2]
-        if unit in ("Day", "D"):
-            yield from (self._days(symbol, start, end) for symbol in symbols)
+    def _bar_points(self, history: History, timeframe: Timeframe, symbol: str) -> Iterator[Point]:
+        span = history.span_ns(symbol)
+        if span is None:
             return
-        length = timedelta(minutes=count * _MINUTES[unit])
-        if length < self.state.tape.step:
-            raise bad(f"invalid timeframe: the tape has no {match[0]} bars")
-        size, now = length // MICROSECOND, micros(self.now)
-        low, high = micros(start), micros(end) + 1
-        if size > self.state.view.step:
-            low, high = -(-low // size) * size, -(-high // size) * size
-        for chunk in self.state.view.chunks(symbols, low, high, now):
-            yield resample_chunk(chunk, size) if size > self.state.view.step else chunk
+        for chunk in bars_of(history.seen, timeframe, symbol, -(-span[0] // NANOSECONDS), span[1] // NANOSECONDS):
+            if history.descending:
+                chunk = Chunk(symbol, chunk.ts[::-1], {name: values[::-1] for name, values in chunk.columns.items()})
+            first = Chunk(
+                symbol, chunk.ts[: history.limit + 1], {k: v[: history.limit + 1] for k, v in chunk.columns.items()}
+            )
+            yield from zip((first.ts * NANOSECONDS).tolist(), bar_texts(first), strict=True)
 
-    def _days(self, symbol: str, start: datetime, end: datetime) -> Chunk:
-        """Daily bars, the running session's so far included (as Alpaca serves it)."""
-        view, now = self.state.view, self.now
-        rows: list[Bar] = []
-        bars = view.daily().get(symbol)
-        for position, session in enumerate(bars.sessions if bars else ()):
-            midnight = parse_instant(session.isoformat(), "session")
-            if not start <= midnight <= end:
-                continue
-            hours = view.hours(session)
-            if hours.close <= now and bars is not None:
-                c = {name: float(values[position]) for name, values in bars.columns.items()}
-                rows.append(Bar(micros(midnight), c["open"], c["high"], c["low"], c["close"], c["volume"], 0.0))
-            elif hours.open <= now:
-                running = view.session_totals(symbol, hours, micros(now), regular=True)
-                if running is not None:
-                    rows.append(running._replace(ts=micros(midnight)))
-        columns = {
-            name: np.array([getattr(row, name) for row in rows], dtype=np.float64)
-            for name in ("open", "high", "low", "close", "volume")
-        }
-        unknown = np.full(len(rows), np.nan)
-        return Chunk(
-            symbol,
-            np.array([row.ts for row in rows], dtype=np.int64),
-            {**columns, "vwap": unknown, "trade_count": unknown},
-        )
+    async def trades(self, request: Request) -> Response:
+        """Every trade of the feed."""
+        history = History.read(self.state, request)
+        return self._series(request, history, "trades", lambda symbol: self._trade_points(history, symbol))
+
+    def _trade_points(self, history: History, symbol: str) -> Iterator[Point]:
+        span, (feed, now) = history.span_ns(symbol), history.seen
+        if span is not None:
+            for made in feed.prints(symbol, *span, micros(now), descending=history.descending):
+                yield made.ns, json.dumps(trade_json(feed, symbol, made), separators=(",", ":"))
+
+    async def quotes(self, request: Request) -> Response:
+        """Quote updates of the feed."""
+        history = History.read(self.state, request)
+        return self._series(request, history, "quotes", lambda symbol: self._quote_points(history, symbol))
+
+    def _quote_points(self, history: History, symbol: str) -> Iterator[Point]:
+        span, (feed, now) = history.span_ns(symbol), history.seen
+        if span is not None:
+            low, high = -(-span[0] // NANOSECONDS), span[1] // NANOSECONDS
+            for quote in feed.quotes(symbol, low, high, micros(now), descending=history.descending):
+                yield quote.ts * NANOSECONDS, json.dumps(quote_json(feed, symbol, quote), separators=(",", ":"))
+
+    async def auctions(self, request: Request) -> Response:
+        """Opening and closing auctions by day, of the consolidated tape."""
+        history = History.read(self.state, request, AUCTION_FEEDS)
+        return self._series(request, history, "auctions", lambda symbol: self._auction_points(history, symbol))
+
+    def _auction_points(self, history: History, symbol: str) -> Iterator[Point]:
+        span, (feed, now) = history.span_ns(symbol), history.seen
+        days = auction_days(feed, symbol, micros(now) * NANOSECONDS)
+        for ns, day in reversed(list(days)) if history.descending else days:
+            if span is not None and span[0] <= ns <= span[1]:
+                yield ns, json.dumps(day, separators=(",", ":"))
+
+    def _series(
+        self, request: Request, history: History, name: str, points: Callable[[str], Iterable[Point]]
+    ) -> Response:
+        """A page: symbols in alphabetical order, each one's points in the wanted order, the limit over all of them."""
+        pages: dict[str, list[str]] = {}
+        left, last, following = history.limit, ("", 0), None
+        for symbol in history.symbols:
+            page = list(islice(points(symbol), left + 1))
+            if len(page) > left:
+                if left:
+                    last = (symbol, page[left - 1][0])
+                following = page_token(*last)
+            if page[:left]:
+                pages[symbol] = [text for _, text in page[:left]]
+                last = (symbol, page[:left][-1][0])
+            left -= len(page[:left])
+            if following is not None:
+                break
+        return Json(envelope(history, request, name, pages, following))
 
     # --------------------------------------------------------------------------------------------------------- latest
 
-    def _recent_only(self, request: Request) -> None:
-        if request.query_params.get("feed") == "sip":
-            raise bad("subscription does not permit querying recent SIP data", 403)
-
-    def _quote(self, symbol: str) -> dict[str, Any] | None:
-        quote = self.state.view.quote(symbol, self.now)
-        if quote is None:
-            return None
-        size = int(quote.size)
-        return {
-            "t": stamp(instant(quote.ts)),
-            "ap": quote.ask,
-            "as": size,
-            "ax": "V",
-            "bp": quote.bid,
-            "bs": size,
-            "bx": "V",
-            "c": ["R"],
-            "z": "C",
-        }
-
-    def _minute(self, symbol: str) -> Chunk | None:
-        """The last complete base bar of today, one row."""
-        view, now = self.state.view, micros(self.now)
-        start = micros(view.session_for(self.now).pre_open)
-        for chunk in view.chunks([symbol], start, now, now):
-            return Chunk(symbol, chunk.ts[-1:], {k: v[-1:] for k, v in chunk.columns.items()})
-        return None
-
-    def _trade(self, symbol: str) -> dict[str, Any] | None:
-        price = self.state.view.last_price(symbol, self.now)
-        minute = self._minute(symbol)
-        if price is None or minute is None:
-            return None
-        at = min(self.now, instant(int(minute.ts[0]) + self.state.view.step))
-        row = int(minute.ts[0] // self.state.view.step)
-        return {"t": stamp(at), "p": round(price, 4), "s": 100, "x": "V", "i": row, "c": ["@"], "z": "C"}
+    def _latest(self, request: Request, name: str, found: Callable[[Seen, str], dict[str, Any] | None]) -> Response:
+        """``{name}s`` by symbol, those without one left out; of one symbol ``{name}``, or 404."""
+        symbols = query_symbols(request)
+        check_currency(request)
+        seen = latest_feed(self.state, request)
+        values = {symbol: found(seen, symbol) for symbol in symbols}
+        currency = {"currency": "USD"} if "currency" in request.query_params else {}
+        if "symbol" not in request.path_params:
+            known = {symbol: value for symbol, value in values.items() if value is not None}
+            return Json({f"{name}s": known, **currency})
+        value = values[symbols[0]]
+        if value is None:
+            raise bad(f"no {name} found for {symbols[0]}", 404)
+        return Json({name: value, "symbol": symbols[0], **currency})
 
     async def latest_bars(self, request: Request) -> Response:
-        symbols = self._symbols(request)
-        self._recent_only(request)
-        found = {symbol: self._minute(symbol) for symbol in symbols}
-        bars = {symbol: json.loads(bar_texts(chunk)[0]) for symbol, chunk in found.items() if chunk is not None}
-        return Json({"bars": bars})
+        """The last complete minute bar."""
+        return self._latest(request, "bar", _minute)
 
     async def latest_quotes(self, request: Request) -> Response:
-        symbols = self._symbols(request)
-        self._recent_only(request)
-        quotes = {symbol: self._quote(symbol) for symbol in symbols}
-        return Json({"quotes": {symbol: quote for symbol, quote in quotes.items() if quote is not None}})
+        """The quote of this moment."""
+        return self._latest(request, "quote", _quote)
 
     async def latest_trades(self, request: Request) -> Response:
-        symbols = self._symbols(request)
-        self._recent_only(request)
-        trades = {symbol: self._trade(symbol) for symbol in symbols}
-        return Json({"trades": {symbol: trade for symbol, trade in trades.items() if trade is not None}})
+        """The last trade."""
+        return self._latest(request, "trade", _trade)
 
     async def snapshots(self, request: Request) -> Response:
-        symbols = self._symbols(request)
-        self._recent_only(request)
-        answer: dict[str, Any] = {}
-        for symbol in symbols:
-            if symbol not in self.state.view.instruments:
-                continue
-            minute = self._minute(symbol)
-            days = self._days(symbol, self.now - timedelta(days=10), self.now)
-            texts = [json.loads(text) for text in bar_texts(days)]
-            parts = {
-                "latestTrade": self._trade(symbol),
-                "latestQuote": self._quote(symbol),
-                "minuteBar": json.loads(bar_texts(minute)[0]) if minute else None,
-                "dailyBar": texts[-1] if texts else None,
-                "prevDailyBar": texts[-2] if len(texts) > 1 else None,
-            }
-            answer[symbol] = {key: value for key, value in parts.items() if value is not None}
-        return Json(answer)
+        """Last trade, quote, minute bar, and the running and the previous daily bar; parts without a value are left out."""
+        symbols = query_symbols(request)
+        check_currency(request)
+        seen = latest_feed(self.state, request)
+        known = {s: snapshot(seen, s) for s in symbols if s in self.state.view.instruments}
+        if "symbol" not in request.path_params:
+            return Json(known)
+        if symbols[0] not in known:
+            raise bad(f"no snapshot found for {symbols[0]}", 404)
+        currency = {"currency": "USD"} if "currency" in request.query_params else {}
+        return Json({"symbol": symbols[0], **known[symbols[0]], **currency})
+
+    # ----------------------------------------------------------------------------------------------------------- meta
+
+    async def conditions(self, request: Request) -> Response:
+        """Names of the condition codes of trades or quotes on a tape."""
+        kind, tape = request.path_params["ticktype"], request.query_params.get("tape", "")
+        if kind not in alpaca_meta.CONDITIONS:
+            raise bad(f"invalid ticktype: {kind}")
+        if tape not in alpaca_meta.CONDITIONS[kind]:
+            raise bad(f"invalid tape: {tape}")
+        return Json(alpaca_meta.CONDITIONS[kind][tape])
+
+    async def exchanges(self, _: Request) -> Response:
+        """Names of the exchange codes."""
+        return Json(alpaca_meta.EXCHANGES)
 
 
-def _after(chunk: Chunk, token: list[Any] | None, descending: bool) -> Chunk:
-    """The chunk in the wanted order, from the cursor on."""
-    ts, columns = chunk.ts, chunk.columns
-    if descending:
-        ts, columns = ts[::-1], {name: values[::-1] for name, values in columns.items()}
-    if token and chunk.symbol == token[0]:
-        rest = ts < int(token[1]) if descending else ts > int(token[1])
-        ts, columns = ts[rest], {name: values[rest] for name, values in columns.items()}
-    return Chunk(chunk.symbol, ts, columns)
+def bars_of(seen: Seen, timeframe: Timeframe, symbol: str, start: int, end: int) -> Iterator[Chunk]:
+    """Bars of ``symbol`` whose start lies in ``[start, end]`` (µs), oldest first; at most one chunk."""
+    feed, now = seen
+    length = timeframe.length
+    if length is None:
+        first = timeframe.label(start)
+        days = feed.days(symbol, first, end if timeframe.unit == "Day" else timeframe_end(timeframe, end), now)
+        labels = np.array([timeframe.label(ts) for ts in days.ts.tolist()], dtype=np.int64)
+        chunk = gather_chunk(days, labels)
+    else:
+        size = length // MICROSECOND
+        low, high = (start, end + 1) if size <= feed.step else (start // size * size, end // size * size + size)
+        chunk = next(iter(feed.bars([symbol], low, high, micros(now))), None) or Chunk(
+            symbol, np.empty(0, np.int64), {}
+        )
+        if size > feed.step:
+            chunk = gather_chunk(chunk, chunk.ts // size * size)
+    keep = (chunk.ts >= start) & (chunk.ts <= end)
+    if keep.any():
+        yield Chunk(symbol, chunk.ts[keep], {name: values[keep] for name, values in chunk.columns.items()})
+
+
+def timeframe_end(timeframe: Timeframe, end: int) -> int:
+    """Past the last day of the week or month that contains ``end`` (µs)."""
+    longest = 8 if timeframe.unit == "Week" else 32 * timeframe.number
+    return timeframe.label(end) + longest * 86_400_000_000
+
+
+def _minute(seen: Seen, symbol: str) -> dict[str, Any] | None:
+    chunk = seen.feed.last_bar(symbol, seen.now)
+    return json.loads(bar_texts(chunk)[0]) if chunk is not None else None
+
+
+def _quote(seen: Seen, symbol: str) -> dict[str, Any] | None:
+    quote = seen.feed.view.quote(symbol, seen.now)
+    return quote_json(seen.feed, symbol, quote) if quote is not None else None
+
+
+def _trade(seen: Seen, symbol: str) -> dict[str, Any] | None:
+    made = seen.feed.last_print(symbol, seen.now)
+    return trade_json(seen.feed, symbol, made) if made is not None else None
+
+
+def snapshot(seen: Seen, symbol: str) -> dict[str, Any]:
+    """The parts of a snapshot that have a value."""
+    at = micros(seen.now)
+    days = bar_texts(seen.feed.days(symbol, at - SNAPSHOT_DAYS * 86_400_000_000, at, seen.now))
+    parts = {
+        "latestTrade": _trade(seen, symbol),
+        "latestQuote": _quote(seen, symbol),
+        "minuteBar": _minute(seen, symbol),
+        "dailyBar": json.loads(days[-1]) if days else None,
+        "prevDailyBar": json.loads(days[-2]) if len(days) > 1 else None,
+    }
+    return {key: value for key, value in parts.items() if value is not None}

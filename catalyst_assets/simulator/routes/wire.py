@@ -87,9 +87,9 @@ def order_json(order: Order, *, nested: bool = True) -> dict[str, Any]:
         "asset_id": asset_id(order.symbol),
         "symbol": order.symbol,
         "asset_class": "us_equity",
-        "notional": None,
-        "qty": str(order.qty),
-        "filled_qty": str(order.filled_qty),
+        "notional": money(order.notional),
+        "qty": None if order.notional is not None else plain(order.qty),
+        "filled_qty": plain(order.filled_qty),
         "filled_avg_price": money(order.filled_avg_price, 6),
         "order_class": order.order_class,
         "order_type": order.type,
@@ -101,9 +101,9 @@ def order_json(order: Order, *, nested: bool = True) -> dict[str, Any]:
         "status": order.status,
         "extended_hours": order.extended_hours,
         "legs": legs,
-        "trail_percent": None,
-        "trail_price": None,
-        "hwm": None,
+        "trail_percent": money(order.trail_percent),
+        "trail_price": money(order.trail_price),
+        "hwm": money(order.hwm),
         "subtag": None,
         "source": None,
         "position_intent": order.position_intent,
@@ -155,9 +155,16 @@ def account_json(account_id: str, state: AccountState, created_at: datetime, aso
 
 
 def position_json(
-    position: Position, available: int, price: Decimal | None, lastday: Decimal | None, exchange: str
+    position: Position,
+    available: Decimal,
+    price: Decimal | None,
+    lastday: Decimal | None,
+    exchange: str,
+    *,
+    signed: bool = True,
 ) -> dict[str, Any]:
-    """A position; quantities are negative strings when short."""
+    """A position; quantities are negative strings when short, unless not ``signed``. Profit today counts from the previous close
+    for shares held since then, from the entry for those bought today."""
     sign = 1 if position.qty > 0 else -1
     current = price if price is not None else position.avg_entry_price
     value, cost = current * position.qty, position.cost_basis
@@ -170,8 +177,8 @@ def position_json(
         "exchange": exchange,
         "asset_class": "us_equity",
         "asset_marginable": True,
-        "qty": str(position.qty),
-        "qty_available": str(available * sign),
+        "qty": plain(position.qty if signed else abs(position.qty)),
+        "qty_available": plain(available * sign if signed else available),
         "avg_entry_price": money(position.avg_entry_price, 6),
         "side": "long" if sign > 0 else "short",
         "market_value": money(value, 4),
@@ -196,12 +203,12 @@ def activity_json(activity: Activity, account_id: str) -> dict[str, Any]:
             "transaction_time": stamp(activity.at),
             "type": "fill" if activity.leaves_qty == 0 else "partial_fill",
             "price": money(activity.price),
-            "qty": str(activity.qty),
+            "qty": plain(activity.qty),
             "side": "sell_short" if activity.side == "sell" and activity.opens else activity.side,
             "symbol": activity.symbol,
-            "leaves_qty": str(activity.leaves_qty),
+            "leaves_qty": plain(activity.leaves_qty),
             "order_id": activity.order_id,
-            "cum_qty": str(activity.cum_qty),
+            "cum_qty": plain(activity.cum_qty),
             "order_status": activity.order_status,
         }
     return {
@@ -214,13 +221,13 @@ def activity_json(activity: Activity, account_id: str) -> dict[str, Any]:
         "description": activity.description,
         "status": "executed",
         "symbol": activity.symbol,
-        "qty": str(activity.qty),
+        "qty": plain(activity.qty),
         "per_share_amount": None,
     }
 
 
-def asset_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    """An instrument. ``fractionable`` is false: the simulated venue trades whole shares."""
+def asset_json(row: Mapping[str, Any], *, fractionable: bool = False) -> dict[str, Any]:
+    """An instrument."""
     borrow = bool(row["easy_to_borrow"])
     return {
         "id": asset_id(str(row["symbol"])),
@@ -236,7 +243,7 @@ def asset_json(row: Mapping[str, Any]) -> dict[str, Any]:
         "margin_requirement_short": "30",
         "shortable": bool(row["shortable"]),
         "easy_to_borrow": borrow,
-        "borrow_status": "easy_to_borrow" if borrow else "not_shortable",
-        "fractionable": False,
-        "attributes": [],
+        "borrow_status": "easy_to_borrow" if borrow else "hard_to_borrow",
+        "fractionable": fractionable,
+        "attributes": ["fractional_eh_enabled"] if fractionable else [],
     }

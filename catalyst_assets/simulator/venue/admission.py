@@ -7,15 +7,18 @@ the order and working it (``exchange``). Texts and codes are those observed at A
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from catalyst_assets.simulator.market import Quote
-from catalyst_assets.simulator.venue.orders import ExchangeConfig, ExchangeRefusal, NewOrder, Order
+from catalyst_assets.simulator.venue.habits import AccountSettings
+from catalyst_assets.simulator.venue.orders import SHARE_STEP, ExchangeConfig, ExchangeRefusal, NewOrder, Order
 
-ORDER_TYPES = ("market", "limit", "stop", "stop_limit")
-TIMES_IN_FORCE = ("day", "gtc", "ioc")
+ORDER_TYPES = ("market", "limit", "stop", "stop_limit", "trailing_stop")
+TIMES_IN_FORCE = ("day", "gtc", "ioc", "fok", "opg", "cls")
+INTENTS = ("buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close")
+PDT_EQUITY, PDT_TRADES, PDT_CODE = Decimal(25_000), 3, 40310100
 COMPLEX = ("bracket", "oto", "oco")
 MAX_CLIENT_ID = 128
 CENT = Decimal("0.01")
@@ -32,10 +35,16 @@ class MarketContext:
     instrument: Mapping[str, Any] | None
     quote: Quote | None
     last_price: Decimal | None
-    position: int
+    position: Decimal
     open_orders: Sequence[Order]
     buying_power: Decimal
     config: ExchangeConfig
+    settings: AccountSettings = field(default_factory=AccountSettings)
+    trading_blocked: bool = False
+    auctions: frozenset[str] = frozenset({"opg", "cls"})
+    """Auctions that still take orders at this instant."""
+    day_trade: bool = False
+    """True when this order would end a fourth day trade in five sessions below the equity the old rule asked for."""
 
 
 def malformed(message: str) -> ExchangeRefusal:
@@ -88,7 +97,9 @@ def check_form(request: NewOrder) -> None:
     if request.client_order_id is not None and len(request.client_order_id) > MAX_CLIENT_ID:
         raise malformed(f"client_order_id must be no more than {MAX_CLIENT_ID} characters")  # wording guessed
     if request.time_in_force not in TIMES_IN_FORCE:
-        raise malformed(f'invalid time_in_force "{request.time_in_force}"')  # opg, cls and fok are not simulated
+        raise malformed(f'invalid time_in_force "{request.time_in_force}"')  # wording guessed
+    if request.position_intent is not None and request.position_intent not in INTENTS:
+        raise malformed(f'invalid position_intent "{request.position_intent}"')  # wording guessed
     if request.order_class not in ("simple", *COMPLEX):
         raise malformed(f'invalid order_class "{request.order_class}"')
     _check_fractions(request)
@@ -107,16 +118,27 @@ def check_form(request: NewOrder) -> None:
         check_price(name, price)
 
 
+def is_fractional(request: NewOrder) -> bool:
+    """True when the request is for parts of shares: a notional amount, or a quantity with decimals."""
+    return request.notional is not None or (request.qty is not None and request.qty % 1 != 0)
+
+
 def _check_fractions(request: NewOrder) -> None:
-    fractional = request.notional is not None or (request.qty is not None and request.qty % 1 != 0)
-    if not fractional:
+    if not is_fractional(request):
         return
+    if request.notional is not None:
+        if not request.notional.is_finite() or request.notional < 1:
+            raise malformed("notional must be at least 1.00")  # wording guessed
+        if request.notional % CENT != 0:
+            raise malformed("notional must be limited to 2 decimal places")  # wording guessed
+    elif request.qty is not None and request.qty % SHARE_STEP != 0:
+        raise malformed("qty must be limited to 9 decimal places")  # wording guessed
     if request.time_in_force != "day":
         raise unprocessable("fractional orders must be DAY orders")
     if request.order_class != "simple":
         raise unprocessable("fractional orders must be simple orders")
-    # The simulated venue trades whole shares only and says so on every asset (fractionable: false).
-    raise forbidden(f'asset "{request.symbol}" is not fractionable')
+    if request.type == "trailing_stop":
+        raise unprocessable("fractional orders must be simple orders")  # wording guessed for this type
 
 
 def _check_type_prices(request: NewOrder) -> None:
@@ -126,6 +148,25 @@ def _check_type_prices(request: NewOrder) -> None:
         raise malformed(f"{request.type} orders require stop price")
     if request.type == "market" and (request.limit_price is not None or request.stop_price is not None):
         raise malformed("market orders require no limit or stop price")
+    if request.time_in_force in ("opg", "cls") and request.type not in ("market", "limit"):
+        raise malformed(f"{request.time_in_force} orders must be market or limit orders")  # wording guessed
+    _check_trail(request)
+
+
+def _check_trail(request: NewOrder) -> None:
+    given = [trail for trail in (request.trail_price, request.trail_percent) if trail is not None]
+    if request.type != "trailing_stop":
+        if given:
+            raise malformed(f"{request.type} orders require no trail price or percent")  # wording guessed
+        return
+    if len(given) != 1:
+        raise malformed("trailing stop orders require either trail_price or trail_percent")  # wording guessed
+    if not given[0].is_finite() or given[0] <= 0 or (request.trail_percent is not None and given[0] >= 100):
+        raise unprocessable("trail_price or trail_percent must be greater than zero")  # wording guessed
+    if request.time_in_force not in ("day", "gtc"):
+        raise malformed('trailing_stop orders support only "day" or "gtc" time_in_force')  # wording guessed
+    if request.order_class != "simple":
+        raise malformed("trailing_stop orders must be simple orders")  # wording guessed
 
 
 def _check_class(request: NewOrder) -> None:
@@ -148,23 +189,24 @@ def _check_class(request: NewOrder) -> None:
         raise malformed("oco orders must be limit orders")  # wording guessed
 
 
-def intent_of(side: str, position: int) -> str:
+def intent_of(side: str, position: Decimal) -> str:
     """Alpaca's inferred position intent: a sale of a long position closes, everything else of that side opens."""
     if side == "buy":
         return "buy_to_close" if position < 0 else "buy_to_open"
     return "sell_to_close" if position > 0 else "sell_to_open"
 
 
-def reserved_shares(position: int, open_orders: Sequence[Order]) -> int:
+def reserved_shares(position: Decimal, open_orders: Sequence[Order]) -> Decimal:
     """Shares of the position that resting exit orders already claim. The ``held`` half of an exit pair claims nothing extra."""
     if position == 0:
-        return 0
+        return Decimal(0)
     exit_side = "sell" if position > 0 else "buy"
-    return sum(
+    claims = (
         order.remaining
         for order in open_orders
         if order.side == exit_side and order.armed and order.status != "held" and not order.opens
     )
+    return sum(claims, Decimal(0))
 
 
 def admit(request: NewOrder, context: MarketContext) -> str:
@@ -172,6 +214,10 @@ def admit(request: NewOrder, context: MarketContext) -> str:
 
     Raises :class:`ExchangeRefusal`.
     """
+    if context.trading_blocked:
+        raise forbidden("account is not authorized to trade")
+    if context.settings.suspend_trade:
+        raise forbidden("new orders are rejected by user request")
     _check_asset(request, context)
     intent = intent_of(request.side, context.position)
     if request.position_intent and request.position_intent != intent:
@@ -184,14 +230,36 @@ def admit(request: NewOrder, context: MarketContext) -> str:
     _check_exit_prices(request, context)
     _check_stop_side(request.side, request.stop_price, context.last_price)
     _check_wash_trade(request, context, opens=not closing)
-    qty = int(request.qty or 0)
+    if request.time_in_force in ("opg", "cls") and request.time_in_force not in context.auctions:
+        raise unprocessable(f"{request.time_in_force} orders are not accepted at this time")  # wording guessed
+    if closing and context.day_trade:
+        raise ExchangeRefusal(PDT_CODE, 403, "trade denied due to pattern day trading protection")
+    qty = shares_wanted(request, context)
     if closing:
         check_available(request.symbol, qty, context.position, context.open_orders)
     else:
         if request.side == "sell":
+            if is_fractional(request):
+                raise unprocessable("fractional orders cannot be sold short")
             _check_short(request, context)
         _check_buying_power(request, qty, context)
     return intent
+
+
+def shares_wanted(request: NewOrder, context: MarketContext) -> Decimal:
+    """Shares of the request; for a notional amount what it buys at the reference price, nine decimals, rounded down. A sale for
+    money never asks for more than the position holds when the difference is less than a cent's worth of rounding."""
+    if request.notional is None:
+        return request.qty or Decimal(0)
+    price = reference_price(request, context)
+    if price is None:
+        raise unprocessable(f'asset "{request.symbol}" has no price to value a notional order with')  # wording guessed
+    return (request.notional / price).quantize(SHARE_STEP, rounding=ROUND_DOWN)
+
+
+def fractionable(row: Mapping[str, Any]) -> bool:
+    """Whether parts of shares of an asset trade: as its row says, else when it trades and can be borrowed easily."""
+    return bool(row.get("fractionable", row.get("tradable", True) and row.get("easy_to_borrow", False)))
 
 
 def _check_asset(request: NewOrder, context: MarketContext) -> None:
@@ -202,6 +270,8 @@ def _check_asset(request: NewOrder, context: MarketContext) -> None:
         raise malformed(f"asset {request.symbol} is not active")
     if not row.get("tradable", True):
         raise unprocessable(f'asset "{request.symbol}" is not tradable')
+    if is_fractional(request) and not (fractionable(row) and context.settings.fractional_trading):
+        raise forbidden(f'asset "{request.symbol}" is not fractionable')
 
 
 def base_price(request: NewOrder, context: MarketContext) -> Decimal | None:
@@ -261,14 +331,15 @@ def _check_wash_trade(request: NewOrder, context: MarketContext, *, opens: bool)
             crossing = ours is None or theirs is None or (ours >= theirs if request.side == "buy" else ours <= theirs)
             if not crossing:
                 continue
-        raise forbidden(
+        answer = context.config.habits.wash_trade_answer
+        raise (forbidden if answer == "403" else unprocessable)(
             "potential wash trade detected. use complex orders",
             existing_order_id=order.order_id,
             reject_reason=f"opposite side {kind} order exists",
         )
 
 
-def check_available(symbol: str, qty: int, position: int, open_orders: Sequence[Order]) -> None:
+def check_available(symbol: str, qty: Decimal, position: Decimal, open_orders: Sequence[Order]) -> None:
     """Refuse an exit for more shares than are free."""
     reserved = reserved_shares(position, open_orders)
     available = abs(position) - reserved
@@ -276,17 +347,17 @@ def check_available(symbol: str, qty: int, position: int, open_orders: Sequence[
         exit_side = "sell" if position > 0 else "buy"
         related = [order.order_id for order in open_orders if order.side == exit_side and order.armed]
         raise forbidden(
-            f"insufficient qty available for order (requested: {qty}, available: {available})",
-            available=str(available),
-            existing_qty=str(abs(position)),
-            held_for_orders=str(reserved),
+            f"insufficient qty available for order (requested: {plain(qty)}, available: {plain(available)})",
+            available=plain(available),
+            existing_qty=plain(abs(position)),
+            held_for_orders=plain(reserved),
             related_orders=related,
             symbol=symbol,
         )
 
 
 def _check_short(request: NewOrder, context: MarketContext) -> None:
-    if not context.config.shorting:
+    if not context.config.shorting or context.settings.no_shorting:
         raise forbidden("account is not allowed to short")
     row = context.instrument or {}
     if not (row.get("shortable", False) and row.get("easy_to_borrow", False)):
@@ -303,7 +374,15 @@ def reference_price(request: NewOrder, context: MarketContext) -> Decimal | None
     return request.limit_price or request.stop_price or ask
 
 
-def _check_buying_power(request: NewOrder, qty: int, context: MarketContext) -> None:
+def _check_buying_power(request: NewOrder, qty: Decimal, context: MarketContext) -> None:
+    if request.notional is not None:
+        if request.notional > context.buying_power:
+            raise forbidden(
+                "insufficient buying power",
+                buying_power=plain(context.buying_power),
+                cost_basis=plain(request.notional),
+            )
+        return
     price = reference_price(request, context)
     if price is None:
         raise unprocessable(f'asset "{request.symbol}" has no price to check buying power with')  # cannot happen live

@@ -50,6 +50,7 @@ _STATUSES: Mapping[str, OrderStatus] = {
     "replaced": OrderStatus.REPLACED,
     "rejected": OrderStatus.REJECTED,
     "pending_cancel": OrderStatus.PENDING_CANCEL,
+    "done_for_day": OrderStatus.WORKING,
 }
 
 _REASONS: tuple[tuple[str, str], ...] = (
@@ -88,8 +89,8 @@ def broker_order(order: Order) -> BrokerOrder:
         order_class=order.order_class or "simple",
         status=_STATUSES.get(order.status, OrderStatus.UNKNOWN),
         raw_status=order.status,
-        qty=Decimal(order.qty),
-        filled_qty=Decimal(order.filled_qty),
+        qty=order.qty,
+        filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,
         limit_price=order.limit_price,
         stop_price=order.stop_price,
@@ -137,8 +138,8 @@ class InProcessBroker:
             result.append(
                 BrokerPosition(
                     symbol=held.symbol,
-                    qty=Decimal(held.qty),
-                    qty_available=Decimal(self.exchange.available(held.symbol) * sign),
+                    qty=held.qty,
+                    qty_available=self.exchange.available(held.symbol) * sign,
                     avg_entry_price=held.avg_entry_price,
                     current_price=price,
                     market_value=None if price is None else price * held.qty,
@@ -222,7 +223,7 @@ class InProcessBroker:
     def fills(self, after: datetime) -> list[Fill]:
         """Executions later than ``after``, oldest first."""
         return [
-            Fill(a.activity_id, a.order_id, a.symbol, OrderSide(a.side), Decimal(a.qty), a.price, a.at)
+            Fill(a.activity_id, a.order_id, a.symbol, OrderSide(a.side), a.qty, a.price, a.at)
             for a in self.exchange.activities()
             if a.kind == "FILL" and a.at > after
         ]

@@ -11,21 +11,28 @@ bar): an activity never appears with a time earlier than an answer already given
 
 from __future__ import annotations
 
+import random
 import threading
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from catalyst_assets.simulator.market import Bar, Hours, MarketView
 from catalyst_assets.simulator.tape import MarketTape
+from catalyst_assets.simulator.venue.bands import REFERENCE_WINDOW, price_band
+from catalyst_assets.simulator.venue.book import OpenOrders
+from catalyst_assets.simulator.venue.events import Listener, OrderFeed, Turn
 from catalyst_assets.simulator.venue.groups import arm_exits, exits_of, group_of, sibling_exits
 from catalyst_assets.simulator.venue.ledger import Ledger
 from catalyst_assets.simulator.venue.matching import (
     Budget,
     Execution,
     execute_at_market,
+    execute_in_auction,
     execute_in_bar,
+    out_of_reach,
     stop_is_hit,
     volume_cap,
 )
@@ -35,6 +42,7 @@ from catalyst_assets.simulator.worlds.pricepath import Path, instant, micros, pr
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")
 _NAMESPACE = uuid.UUID("6f1c3c0e-5d5a-5b1e-9d3f-0a6f1f7f4c11")
+_NONE = Decimal(0)
 _WORK_SEQUENCE = {"stop": 0, "market": 1, "limit": 2}
 
 
@@ -59,13 +67,19 @@ class MatchingEngine:
         self.created_at = start
         self._now = start
         self._lock = threading.RLock()
+        self._feed = OrderFeed(seed)
+        self._turn = Turn(self._lock, self._feed)
         self._ledger = Ledger(starting_cash, self._activity_id, fees=self.config.fees)
         self._orders: dict[str, Order] = {}
         self._by_client_id: dict[str, str] = {}
-        self._open: dict[str, Order] = {}
+        self._open = OpenOrders()
         self._roots: list[Order] = []
         self._counter = 0
-        self._used: dict[str, tuple[int, int]] = {}
+        self._used: dict[str, tuple[int, Decimal]] = {}
+        self._marks: dict[str, Decimal | None] = {}
+        self._marked_at = start
+        self._due: tuple[int, datetime] | None = None
+        self._id_prefix: tuple[datetime, str] = (start, "")
         self._close_equity: Decimal | None = None
 
     # ------------------------------------------------------------------------------------------------------------ ids
@@ -78,15 +92,30 @@ class MatchingEngine:
         return self._uuid(kind, self._counter)
 
     def _activity_id(self, at: datetime) -> str:
-        local = at.astimezone(NEW_YORK)
-        return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{self._next_id('activity')}"
+        known, prefix = self._id_prefix
+        if known != at or not prefix:
+            local = at.astimezone(NEW_YORK)
+            prefix = f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}"
+            self._id_prefix = (at, prefix)
+        return f"{prefix}::{self._next_id('activity')}"
 
     # ----------------------------------------------------------------------------------------------------------- time
+
+    @property
+    def starting_cash(self) -> Decimal:
+        """What the account began with, USD: the first row of every audit."""
+        return self._ledger.starting_cash
 
     @property
     def lock(self) -> threading.RLock:
         """Held by every method; callers that need several answers about one instant hold it around them."""
         return self._lock
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Deliver every later :class:`~catalyst_assets.simulator.venue.events.OrderEvent` to ``listener``, in order, at the end of
+        the call that caused it and inside the lock; the answer unsubscribes. A listener must not order or move time itself."""
+        with self._lock:
+            return self._feed.subscribe(listener)
 
     @property
     def now(self) -> datetime:
@@ -95,7 +124,7 @@ class MatchingEngine:
 
     def advance(self, to: datetime) -> None:
         """Move to ``to``: match complete bars, expire and activate orders on the way. Raises ``ValueError`` backwards."""
-        with self._lock:
+        with self._turn:
             if to < self._now:
                 raise ValueError(f"the exchange is at {self._now.isoformat()} and cannot go back to {to.isoformat()}")
             while (moment := self._next_event(self._now)) <= to:
@@ -104,6 +133,13 @@ class MatchingEngine:
             self._now = to
 
     def _next_event(self, after: datetime) -> datetime:
+        """The next instant at which something can happen by itself; remembered until the open orders change."""
+        if self._due is not None and self._due[0] == self._open.version and self._due[1] > after:
+            return self._due[1]
+        self._due = (self._open.version, self._find_event(after))
+        return self._due[1]
+
+    def _find_event(self, after: datetime) -> datetime:
         hours = self.view.session_for(after)
         if after < hours.pre_open:
             upcoming = hours.pre_open
@@ -113,30 +149,77 @@ class MatchingEngine:
                 step = self.tape.step
                 boundary = hours.pre_open + ((after - hours.pre_open) // step + 1) * step
                 upcoming = min(upcoming, boundary)
-        due = [order.cancel_due for order in self._open.values() if order.cancel_due and order.cancel_due > after]
+        due = [order.cancel_due for order in self._open.cancels() if order.cancel_due and order.cancel_due > after]
         return min([upcoming, *due])
 
     def _happen(self, at: datetime) -> None:
         self._match_bars_ending(at)
-        for order in list(self._open.values()):
+        for order in self._open.cancels():
             if order.cancel_due and order.cancel_due <= at and order.is_open:
                 self._cancel_group(order, at)
-        for order in list(self._open.values()):
+        hours = self.view.session_for(at - timedelta(microseconds=1))
+        if at in (hours.open, hours.close):
+            self._auction("opg" if at == hours.open else "cls", at)
+        for order in self._open:
             if order.is_open and order.expires_at is not None and order.expires_at <= at:
                 self._expire(self._root(order), at)
-        hours = self.view.session_for(at - timedelta(microseconds=1))
+        if at == hours.close and self.config.habits.gtc_done_for_day:
+            self._rest(at)
         if at == hours.close:
             self._close_equity = self._ledger.equity(self._mark)
         if at == self.view.session_for(at).pre_open and self._close_equity is not None:
             self._ledger.last_equity = self._close_equity.quantize(CENT)
             self._close_equity = None
-        for order in sorted(self._open.values(), key=lambda order: order.sequence):
-            if order.status == "accepted" and self._may_work(order, at):
-                self._activate(order, at)
+        for order in self._open:
+            if order.status == "done_for_day" and self._may_work(order, at):
+                order.status = "partially_filled" if order.filled_qty else "new"
+                self._feed.record("new", order, at)
+            if order.status == "accepted" and not order.in_auction and self._may_work(order, at):
+                if self.config.habits.recheck_at_open and self._too_dear(order):
+                    self._reject(order, at)
+                else:
+                    self._activate(order, at)
+
+    def _rest(self, at: datetime) -> None:
+        for order in self._open:
+            if (
+                order.status in ("new", "partially_filled")
+                and order.time_in_force == "gtc"
+                and not order.extended_hours
+            ):
+                order.status, order.updated_at = "done_for_day", at
+                self._feed.record("done_for_day", order, at)
+
+    def _too_dear(self, order: Order) -> bool:
+        """True when the account cannot pay for an opening order any more; decided by the half of the exchange that knows money."""
+        raise NotImplementedError
+
+    def _reject(self, root: Order, at: datetime) -> None:
+        for member in group_of(root):
+            self._finish(member, "rejected", at)
+
+    def _auction(self, name: str, at: datetime) -> None:
+        """Cross the orders of the opening or closing auction at its price; what stays over is cancelled."""
+        moment = at if name == "opg" else at - self.tape.step
+        for order in self._open:
+            if order.in_auction != name or order.status not in ("accepted", "pending_new", "new"):
+                continue
+            order.status, order.updated_at = "new", at
+            self._feed.record("new", order, at)
+            bar = self.view.bar_at(order.symbol, moment)
+            if bar is not None and not self.view.halt_at(order.symbol, moment):
+                price = bar.open if name == "opg" else bar.close
+                execution = execute_in_auction(order, price, self._budget(order.symbol, bar))
+                if execution is not None:
+                    self._apply(order, execution, bar, at)
+            if order.is_open:
+                self._finish(order, "canceled", at)
 
     def _may_work(self, order: Order, at: datetime) -> bool:
         hours = self.view.trading_session(at)
         if hours is None:
+            return False
+        if order.in_auction:
             return False
         return order.extended_hours or hours.open <= at < hours.close
 
@@ -144,26 +227,28 @@ class MatchingEngine:
 
     def _budget(self, symbol: str, bar: Bar) -> Budget:
         cap = volume_cap(bar, self.config)
-        stamp, used = self._used.get(symbol, (-1, 0))
-        return Budget(max(cap - used, 0) if stamp == bar.ts else cap, cap)
+        stamp, used = self._used.get(symbol, (-1, _NONE))
+        return Budget(max(cap - used, _NONE) if stamp == bar.ts else Decimal(cap), cap)
 
-    def _spend(self, symbol: str, bar: Bar, qty: int) -> None:
-        stamp, used = self._used.get(symbol, (-1, 0))
-        self._used[symbol] = (bar.ts, qty + (used if stamp == bar.ts else 0))
+    def _spend(self, symbol: str, bar: Bar, qty: Decimal) -> None:
+        stamp, used = self._used.get(symbol, (-1, _NONE))
+        self._used[symbol] = (bar.ts, qty + (used if stamp == bar.ts else _NONE))
 
     def _match_bars_ending(self, at: datetime) -> None:
         start = at - self.tape.step
         hours = self.view.session_for(start)
         if not self._open or start < hours.pre_open:
             return
-        for symbol in sorted({order.symbol for order in self._open.values() if order.armed}):
+        for symbol in self._open.symbols():
             bar = self.view.bar_at(symbol, start)
             if bar is not None and bar.ts == micros(start):
                 self._match_symbol(symbol, bar, hours, at)
 
     def _match_symbol(self, symbol: str, bar: Bar, hours: Hours, at: datetime) -> None:
-        waiting = [order for order in self._open.values() if order.symbol == symbol and order.armed]
-        waiting.sort(key=lambda order: (_WORK_SEQUENCE[order.works_as], order.role == TAKE_PROFIT, order.sequence))
+        waiting = [
+            order for order in self._open.of(symbol) if order.armed and not out_of_reach(order, bar.high, bar.low)
+        ]
+        waiting.sort(key=_priority)
         for order in waiting:
             if not (order.is_open and order.armed and self._may_work(order, instant(bar.ts))):
                 continue
@@ -173,10 +258,24 @@ class MatchingEngine:
             if path is None:
                 continue
             execution = execute_in_bar(order, path, bar, self._budget(symbol, bar), self.config)
-            if execution is not None:
+            if execution is not None and self._in_band(order, execution, instant(bar.ts)):
                 self._apply(order, execution, bar, at)
                 if order.role == ENTRY and order.status == "filled":
                     self._stop_in_entry_bar(order, path, bar, at)
+
+    def _in_band(self, order: Order, execution: Execution, at: datetime) -> bool:
+        """False when the price lies outside the limit-up/limit-down band (only when the venue has bands, in regular hours)."""
+        if not self.config.habits.price_bands or not execution.qty:
+            return True
+        hours = self.view.session_for(at)
+        bars = self.view.session_bars(hours.session)
+        if bars is None or not hours.open <= at < hours.close:
+            return True
+        rows = bars.cut(order.symbol, micros(max(at - REFERENCE_WINDOW, hours.open)), micros(at))
+        if rows.stop <= rows.start:
+            return True
+        low, high = price_band(float(bars.columns["close"][rows].mean()), at, hours.close)
+        return low <= float(execution.price) <= high
 
     def _path(self, order: Order, bar: Bar, hours: Hours) -> Path | None:
         """The part of the bar the order was there for and trading was not halted; ``None`` when nothing is left of it."""
@@ -201,7 +300,7 @@ class MatchingEngine:
             entered = float(entry.filled_avg_price or 0)
             after = Path(entered, max(path.high, entered), min(path.low, entered), path.end)
             execution = execute_in_bar(leg, after, bar, self._budget(leg.symbol, bar), self.config)
-            if execution is not None:
+            if execution is not None and self._in_band(leg, execution, instant(bar.ts)):
                 self._apply(leg, execution, bar, at)
 
     def _apply(self, order: Order, execution: Execution, bar: Bar, at: datetime) -> None:
@@ -210,29 +309,46 @@ class MatchingEngine:
             order.updated_at = at
             if order.status == "held":
                 order.status = "new"
+                self._feed.record("new", order, at)
             for sibling in sibling_exits(order, self._orders):
                 self._finish(sibling, "canceled", at)
         if execution.qty:
             self._spend(order.symbol, bar, execution.qty)
             self._fill(order, execution.qty, execution.price, at)
 
-    def _fill(self, order: Order, qty: int, price: Decimal, at: datetime) -> None:
+    def _fill(self, order: Order, qty: Decimal, price: Decimal, at: datetime) -> None:
         order.filled_qty += qty
         order.filled_notional += price * qty
         order.updated_at = at
         order.status = "filled" if order.remaining == 0 else "partially_filled"
         if order.status == "filled":
             order.filled_at = at
-            self._open.pop(order.order_id, None)
+            self._open.remove(order)
+        else:
+            self._open.revalue(order)
+        cancel_was_pending, order.cancel_due = order.cancel_due, order.cancel_due if order.remaining else None
         self._ledger.book_fill(order, qty, price, at, self.view.session_for(at - timedelta(microseconds=1)).session)
+        held = self._ledger.positions.get(order.symbol)
+        name = "partial_fill" if order.remaining else "fill"
+        self._feed.record(name, order, at, price, qty, held.qty if held else _NONE)
+        if cancel_was_pending and not order.remaining:
+            self._feed.record("order_cancel_rejected", order, at)
         for sibling in sibling_exits(order, self._orders):
             if order.remaining == 0:
                 self._finish(sibling, "canceled", at)
             else:
                 sibling.qty = sibling.filled_qty + order.remaining
                 sibling.updated_at = at
+                self._open.revalue(sibling)
+                self._feed.record("restated", sibling, at)
         if order.role == ENTRY and order.remaining == 0 and order.legs:
-            arm_exits(order, at)
+            self._arm(order, at)
+
+    def _arm(self, entry: Order, at: datetime) -> None:
+        for leg in arm_exits(entry, at):
+            self._feed.record("new", leg, at)
+        for leg in exits_of(entry):
+            self._open.revalue(leg)
 
     def _finish(self, order: Order, status: str, at: datetime) -> None:
         if not order.is_open:
@@ -244,12 +360,31 @@ class MatchingEngine:
             order.expired_at = at
         elif status == "replaced":
             order.replaced_at = at
-        self._open.pop(order.order_id, None)
+        elif status == "rejected":
+            order.failed_at = at
+        self._open.remove(order)
+        self._feed.record(status, order, at)
 
     def _expire(self, root: Order, at: datetime) -> None:
+        self._end_group(root, "expired", at)
+
+    def _end_group(self, root: Order, status: str, at: datetime) -> None:
+        """End a whole group: exits whose entry never became a position end as ``canceled``, unless the venue keeps them for the
+        shares that did fill."""
         entry_unfinished = root.role == ENTRY and root.is_open
+        orphaned = entry_unfinished and root.filled_qty > 0 and root.legs
+        if orphaned and self.config.habits.orphaned_legs == "activated":
+            self._finish(root, status, at)
+            for leg in root.legs:
+                leg.qty = root.filled_qty
+            self._arm(root, at)
+            if status == "expired" and root.time_in_force == "day":
+                following = self.view.hours(self.view.calendar.next(self.view.session_for(root.created_at).session))
+                for leg in root.legs:
+                    leg.expires_at = following.close
+            return
         for member in group_of(root):
-            self._finish(member, "canceled" if member is not root and entry_unfinished else "expired", at)
+            self._finish(member, "canceled" if member is not root and entry_unfinished else status, at)
 
     def _activate(self, root: Order, at: datetime) -> None:
         """The order reaches the venue: it works from now on and fills at once as far as it is marketable."""
@@ -260,18 +395,48 @@ class MatchingEngine:
                 if member.status in ("accepted", "pending_new"):
                     member.status = "new"
                     member.updated_at = at
+                    self._feed.record("new", member, at)
+        if root.type == "trailing_stop":
+            self._start_trailing(root, arrival)
         if root.works_as != "stop" and self._may_work(root, arrival) and not self.view.halt_at(root.symbol, arrival):
-            met = self.view.liquidity(root.symbol, arrival)
-            if met is not None:
-                bar, mid = met
-                execution = execute_at_market(root, mid, bar, self._budget(root.symbol, bar), self.config)
-                if execution is not None:
-                    self._apply(root, execution, bar, at)
-        if root.time_in_force == "ioc" and root.is_open:
+            self._cross(root, arrival, at)
+        if root.time_in_force in ("ioc", "fok") and root.is_open:
             self._cancel_group(root, at)
+        elif self.config.habits.queue == "position" and root.is_open and root.works_as == "limit":
+            quote = self.view.quote(root.symbol, at)
+            root.ahead = Decimal(int(quote.size)) if quote else _NONE
+
+    def _start_trailing(self, root: Order, arrival: datetime) -> None:
+        price = self._mark(root.symbol)
+        if price is not None:
+            root.trail_from(price)
+
+    def _cross(self, root: Order, arrival: datetime, at: datetime) -> None:
+        met = self.view.liquidity(root.symbol, arrival)
+        if met is None:
+            return
+        bar, mid = met
+        execution = execute_at_market(root, mid, bar, self._budget(root.symbol, bar), self.config)
+        if execution is None or not self._in_band(root, execution, arrival):
+            return
+        self._apply(root, self._perhaps_partly(root, execution), bar, at)
+
+    def _perhaps_partly(self, order: Order, execution: Execution) -> Execution:
+        """Paper's random partial fill: the same for the same seed and order, whoever looks and whenever."""
+        chance = self.config.habits.partial_fill_probability
+        if not chance or execution.qty < 2 or order.time_in_force == "fok":
+            return execution
+        draw = random.Random(f"{self.seed}:{order.sequence}")
+        if draw.random() >= chance:
+            return execution
+        return Execution(Decimal(draw.randint(1, int(execution.qty) - 1)), execution.price, execution.triggered)
 
     def _cancel_group(self, order: Order, at: datetime) -> None:
         root = self._root(order)
+        keeps = self.config.habits.orphaned_legs == "activated" and order is root
+        if keeps:
+            self._end_group(root, "canceled", at)
+            return
         for member in group_of(root):
             self._finish(member, "canceled", at)
 
@@ -279,7 +444,21 @@ class MatchingEngine:
         return self._orders[order.parent_id] if order.parent_id else order
 
     def _mark(self, symbol: str) -> Decimal | None:
+        if self._marked_at != self._now:
+            self._marks.clear()
+            self._marked_at = self._now
+        if symbol in self._marks:
+            return self._marks[symbol]
         price = self.view.last_price(symbol, self._now)
-        if price is None:
-            return None
-        return Decimal(str(round(price, 2 if price >= 1 else 4)))
+        mark = None if price is None else Decimal(str(round(price, 2 if price >= 1 else 4)))
+        self._marks[symbol] = mark
+        return mark
+
+
+def _priority(order: Order) -> tuple[int, bool, Decimal, int]:
+    """Sequence in which orders meet a bar: stops, then market orders, then limits by price and then time; targets last."""
+    works_as = order.works_as
+    aggressive = _NONE
+    if works_as == "limit" and order.limit_price is not None:
+        aggressive = -order.limit_price if order.is_buy else order.limit_price
+    return _WORK_SEQUENCE[works_as], order.role == TAKE_PROFIT, aggressive, order.sequence

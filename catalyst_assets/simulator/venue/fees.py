@@ -46,8 +46,8 @@ def rate_on(session: date, schedule: Sequence[FeeRate] = FEE_SCHEDULE) -> FeeRat
     return current[-1]
 
 
-def sale_fees(proceeds: Decimal, shares: int, rate: FeeRate) -> tuple[Decimal, Decimal]:
+def sale_fees(proceeds: Decimal, shares: Decimal, rate: FeeRate) -> tuple[Decimal, Decimal]:
     """``(SEC fee, TAF)`` in USD of one sale of ``shares`` for ``proceeds`` USD, each rounded up to the cent as brokers do."""
     sec = (proceeds * rate.sec_per_million / 1_000_000).quantize(CENT, rounding=ROUND_UP)
-    taf = min(Decimal(shares) * rate.taf_per_share, rate.taf_cap).quantize(CENT, rounding=ROUND_UP)
+    taf = min(shares * rate.taf_per_share, rate.taf_cap).quantize(CENT, rounding=ROUND_UP)
     return sec, taf

@@ -19,6 +19,7 @@ def make_group(
     request: NewOrder,
     intent: str,
     *,
+    qty: Decimal,
     now: datetime,
     expires_at: datetime,
     status: str,
@@ -51,7 +52,10 @@ def make_group(
             time_in_force=request.time_in_force,
             order_class=order_class,
             role=role,
-            qty=int(request.qty or 0),
+            qty=qty,
+            notional=request.notional,
+            trail_price=request.trail_price,
+            trail_percent=request.trail_percent,
             limit_price=limit,
             stop_price=stop,
             extended_hours=request.extended_hours,
@@ -129,9 +133,10 @@ def sibling_exits(order: Order, orders: Mapping[str, Order]) -> list[Order]:
     return [member for member in exits_of(root) if member is not order and member.is_open]
 
 
-def arm_exits(entry: Order, at: datetime) -> None:
-    """The entry is completely filled at ``at``: its exits start to work."""
+def arm_exits(entry: Order, at: datetime) -> list[Order]:
+    """The entry is completely filled at ``at``: its exits start to work. The answer is those that became ``new``."""
     exits = exits_of(entry)
+    begun = []
     for leg in exits:
         leg.armed = True
         leg.active_from = max(at, entry.active_from or at)  # not before the entry itself reached the venue
@@ -139,3 +144,5 @@ def arm_exits(entry: Order, at: datetime) -> None:
         leg.updated_at = at
         if leg.role == TAKE_PROFIT or len(exits) == 1:
             leg.status = "new"
+            begun.append(leg)
+    return begun

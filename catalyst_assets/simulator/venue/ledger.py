@@ -21,12 +21,14 @@ Marks = Callable[[str], Decimal | None]
 
 @dataclass(slots=True)
 class Position:
-    """Shares held: ``qty`` signed, ``avg_entry_price`` USD per share (of the open part)."""
+    """Shares held: ``qty`` signed shares, ``avg_entry_price`` USD per share (of the open part)."""
 
     symbol: str
-    qty: int
+    qty: Decimal
     avg_entry_price: Decimal
     opened_at: datetime
+    opened_in: date | None = None
+    """Session of the first fill."""
 
     @property
     def cost_basis(self) -> Decimal:
@@ -45,10 +47,10 @@ class Activity:
     order_id: str
     symbol: str
     side: str = ""
-    qty: int = 0
+    qty: Decimal = Decimal(0)
     price: Decimal = Decimal(0)
-    cum_qty: int = 0
-    leaves_qty: int = 0
+    cum_qty: Decimal = Decimal(0)
+    leaves_qty: Decimal = Decimal(0)
     order_status: str = ""
     net_amount: Decimal = Decimal(0)
     description: str = ""
@@ -85,15 +87,17 @@ class Ledger:
         self.realized = Decimal(0)
         self.positions: dict[str, Position] = {}
         self.activities: list[Activity] = []
+        self.day_trades: list[date] = []
+        """Session of every position that was opened and closed within it, oldest first."""
         self._charged: dict[tuple[str, str], Decimal] = {}
         self._new_id = new_id
         self._fees = fees
 
-    def book_fill(self, order: Order, qty: int, price: Decimal, at: datetime, session: date) -> Activity:
+    def book_fill(self, order: Order, qty: Decimal, price: Decimal, at: datetime, session: date) -> Activity:
         """Book one execution that is already counted in ``order``: cash, position, FILL and (for sales) FEE activities."""
         signed = qty if order.is_buy else -qty
         self.cash -= price * signed
-        self._move_position(order.symbol, signed, price, at)
+        self._move_position(order.symbol, signed, price, at, session)
         fill = Activity(
             self._new_id(at),
             "FILL",
@@ -113,10 +117,10 @@ class Ledger:
             self._charge(order, at, session)
         return fill
 
-    def _move_position(self, symbol: str, signed: int, price: Decimal, at: datetime) -> None:
+    def _move_position(self, symbol: str, signed: Decimal, price: Decimal, at: datetime, session: date) -> None:
         position = self.positions.get(symbol)
         if position is None:
-            self.positions[symbol] = Position(symbol, signed, price, at)
+            self.positions[symbol] = Position(symbol, signed, price, at, session)
             return
         before, after = position.qty, position.qty + signed
         if before * signed > 0:
@@ -124,9 +128,11 @@ class Ledger:
         else:
             closed = min(abs(signed), abs(before))
             direction = 1 if before > 0 else -1
+            if after == 0 and position.opened_in == session:
+                self.day_trades.append(session)
             self.realized += (price - position.avg_entry_price) * closed * direction
             if before * after < 0:
-                position.avg_entry_price, position.opened_at = price, at
+                position.avg_entry_price, position.opened_at, position.opened_in = price, at, session
         position.qty = after
         if after == 0:
             del self.positions[symbol]
@@ -151,7 +157,7 @@ class Ledger:
                     order.symbol,
                     net_amount=-due,
                     qty=order.filled_qty,
-                    description=f"{name} fee for proceed of {order.filled_qty} shares on {session}, "
+                    description=f"{name} fee for proceed of {order.filled_qty:f} shares on {session}, "
                     f"order {order.order_id}",
                 )
             )

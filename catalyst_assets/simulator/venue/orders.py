@@ -3,7 +3,8 @@
 Belongs here: the values and the questions an order answers about itself. Does not belong here: whether a request is allowed
 (``admission``), what it fills at (``matching``), who moves it from state to state (``exchange``).
 
-Quantities are whole shares, prices ``Decimal`` USD, times aware UTC. Statuses are Alpaca's own words.
+Quantities are shares as ``Decimal`` (up to nine decimals where the asset is fractionable), prices ``Decimal`` USD, times aware
+UTC. Statuses are Alpaca's own words.
 """
 
 from __future__ import annotations
@@ -12,11 +13,21 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-OPEN_STATUSES = frozenset({"accepted", "pending_new", "new", "partially_filled", "held", "pending_cancel"})
+from catalyst_assets.simulator.venue.habits import Habits
+
+OPEN_STATUSES = frozenset(
+    {"accepted", "pending_new", "new", "partially_filled", "held", "pending_cancel", "done_for_day"}
+)
 """Statuses of an order that can still fill."""
+
+TICK, SUB_DOLLAR_TICK = Decimal("0.01"), Decimal("0.0001")
+"""Minimum price increments from one dollar up, and below (SEC Rule 612)."""
+
+SHARE_STEP = Decimal("0.000000001")
+"""Smallest part of a share that can be held."""
 
 ENTRY, TAKE_PROFIT, STOP_LOSS = "entry", "take_profit", "stop_loss"
 """Roles of the orders of a group; a simple order is an ``entry``."""
@@ -65,6 +76,8 @@ class ExchangeConfig:
     """Maintenance margin, fraction of the position's value."""
     short_price_buffer: Decimal = Decimal("1.03")
     """A short sale is charged against buying power at max(limit, ask × this)."""
+    habits: Habits = field(default_factory=Habits)
+    """What the broker does where its documents are silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,8 @@ class NewOrder:
     stop_loss_limit: Decimal | None = None
     extended_hours: bool = False
     position_intent: str | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +115,8 @@ class Order:
     time_in_force: str
     order_class: str
     role: str
-    qty: int
+    qty: Decimal
+    """Shares wanted, filled ones included. For a ``notional`` order: what the money buys at the last price it met."""
     limit_price: Decimal | None
     stop_price: Decimal | None
     extended_hours: bool
@@ -117,7 +133,15 @@ class Order:
     target_from: datetime | None = None
     """For a take-profit: from when it may fill (not inside the bar in which its resting entry filled)."""
     triggered: bool = False
-    filled_qty: int = 0
+    notional: Decimal | None = None
+    """USD to spend or raise instead of a number of shares."""
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    hwm: Decimal | None = None
+    """Best price a trailing stop has seen: highest for a sale, lowest for a purchase."""
+    ahead: Decimal | None = None
+    """Displayed shares that stand before a resting limit at its price; ``None`` when queues are not followed."""
+    filled_qty: Decimal = Decimal(0)
     filled_notional: Decimal = Decimal(0)
     filled_at: datetime | None = None
     expires_at: datetime | None = None
@@ -137,7 +161,7 @@ class Order:
         return self.status in OPEN_STATUSES
 
     @property
-    def remaining(self) -> int:
+    def remaining(self) -> Decimal:
         """Shares not yet filled."""
         return self.qty - self.filled_qty
 
@@ -159,14 +183,34 @@ class Order:
     @property
     def works_as(self) -> str:
         """``limit``, ``market`` or ``stop``: how it meets the market now (a triggered stop is a market order, …)."""
-        if self.type == "stop":
+        if self.type in ("stop", "trailing_stop"):
             return "market" if self.triggered else "stop"
         if self.type == "stop_limit":
             return "limit" if self.triggered else "stop"
         return self.type
 
+    @property
+    def in_auction(self) -> str | None:
+        """``opg`` or ``cls`` for an order that only trades in that auction."""
+        return self.time_in_force if self.time_in_force in ("opg", "cls") else None
+
+    def trail_from(self, price: Decimal) -> None:
+        """Follow ``price`` when it is better than every one before: move the high-water mark, and the stop behind it."""
+        if self.hwm is not None and (price >= self.hwm if self.is_buy else price <= self.hwm):
+            return
+        self.hwm = price
+        distance = self.trail_price
+        if distance is None:
+            distance = price * (self.trail_percent or Decimal(0)) / 100
+        stop = price + distance if self.is_buy else price - distance
+        tick = TICK if stop >= 1 else SUB_DOLLAR_TICK
+        self.stop_price = max(stop.quantize(tick, rounding=ROUND_CEILING if self.is_buy else ROUND_FLOOR), tick)
+
     def snapshot(self) -> Order:
         """A copy that later events do not change."""
         duplicate = copy(self)
+        if not self.legs:
+            duplicate.legs = []
+            return duplicate
         duplicate.legs = [leg.snapshot() for leg in self.legs]
         return duplicate

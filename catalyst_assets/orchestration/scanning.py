@@ -14,7 +14,6 @@ from catalyst_assets.orchestration.charts import computed_indicators, store_of
 from catalyst_assets.orchestration.cycle import CycleContext
 from catalyst_assets.orchestration.recording import quotes as recorded_quotes
 from catalyst_assets.orchestration.resources import BarsResource, MarketDataResource
-from catalyst_assets.ports import MarketDataUnavailable
 from catalyst_assets.storage.bars import BarStore
 from catalyst_assets.storage.database import Database
 from catalyst_assets.storage.outcomes import OutcomeRepository
@@ -50,7 +49,8 @@ def scan(
         timeframe=longest, symbols=symbols,
     )  # fmt: skip
     # Technicals only decide among the validated, so only theirs are made: a first scan without them says which those are.
-    first, _ = scanner.scan(universe, symbol_scores, snapshot, None, cycle.config)
+    feed = store.namespace
+    first, _ = scanner.scan(universe, symbol_scores, snapshot, None, cycle.config, feed=feed)
     validated = sorted(set(first.loc[first["stage"].isin(("validated", "selected")), "symbol"]))
     chosen = bar_rules.by_timeframe(
         frames.of_symbols(by_timeframe, validated)[longest],
@@ -58,10 +58,10 @@ def scan(
         timeframes=[name for name in TECHNICAL_TIMEFRAMES if name in cycle.config.indicator.timeframes],
         calendar=cycle.calendar,
     )
-    computed = computed_indicators(cycle, chosen, store.namespace, database.cache, TECHNICAL_TIMEFRAMES)
+    computed = computed_indicators(cycle, chosen, feed, database.cache, TECHNICAL_TIMEFRAMES)
     directions = symbol_scores.loc[symbol_scores["symbol"].isin(validated), ["decision_time", "symbol", "direction"]]
     technical = indicators.technical_score(computed, directions, cycle.config)
-    return scanner.scan(universe, symbol_scores, snapshot, technical, cycle.config)
+    return scanner.scan(universe, symbol_scores, snapshot, technical, cycle.config, feed=feed)
 
 
 def universe_of(cycle: CycleContext, database: Database) -> pd.DataFrame:
@@ -88,11 +88,7 @@ def market_now(
     if not cycle.is_live:
         return _recent(cycle, recorded_quotes(cycle, store, database, wanted)), _no_halts()
     data = market_data.get()
-    quotes = frames.kept(cycle, f"quotes:{','.join(wanted)}", lambda: data.quotes(wanted))
-    try:
-        halted = data.halted(wanted)
-    except MarketDataUnavailable:  # unknown is not "not halted"
-        halted = frozenset(wanted)
+    quotes, halted = frames.kept(cycle, f"quotes:{','.join(wanted)}", lambda: data.quotes_and_halts(wanted))
     at = cycle.decision_time
     halts = pd.DataFrame({"decision_time": [at] * len(halted), "symbol": sorted(halted)}) if halted else _no_halts()
     # Quotes are taken some seconds into the cycle and count as of its decision time, as everything it collects does; the order step

@@ -86,6 +86,9 @@ class ScanConfig(Group):
         1_000_000.0, description="USD traded so far this session, pre-market excluded"
     )
     min_premarket_dollar_volume: NonNegative = 50_000.0
+    iex_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.03, description="part of all volume that the feed iex sees: the dollar volumes asked for are that part there"
+    )
     catalyst_weight: Fraction = 0.6
     technical_weight: Fraction = 0.4
     relative_volume_sessions: Count = Field(20, description="sessions in the volume baseline")

@@ -53,6 +53,8 @@ def scan(
     snapshot: pd.DataFrame,
     technical: pd.DataFrame | None,
     config: TradingConfig,
+    *,
+    feed: str = "sip",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The funnel at each decision time: ``(evaluations, candidates)``, columns of ``scan_evaluations`` and
     ``trading_candidates`` without scenario and session, sorted by ``decision_time, rank``.
@@ -66,7 +68,8 @@ def scan(
     best catalyst scores; the ``selected`` best combined scores (``catalyst_weight`` · catalyst + ``technical_weight``
     · technical), at most ``per_narrative`` of one story. Before the open symbols with news since the last close come
     first at every ranking, and volume is measured on pre-market volume. ``stage`` is the furthest a symbol came,
-    ``cut_reason`` what stopped it there, ``None`` when selected.
+    ``cut_reason`` what stopped it there, ``None`` when selected. ``feed`` is the one the snapshot's volumes are of: on
+    ``iex`` the dollar volumes asked for are the part that this exchange sees (``scan.iex_share``).
     """
     rules = config.scan
     if universe.empty:
@@ -99,7 +102,8 @@ def scan(
     cut(place > rules.with_catalyst, lambda row: f"catalyst rank {place[row]} > {rules.with_catalyst}")
     stage[alive] = 1
 
-    floor = np.where(pre, rules.min_premarket_dollar_volume, rules.min_dollar_volume)
+    share = rules.iex_share if feed == "iex" else 1.0
+    floor = share * np.where(pre, rules.min_premarket_dollar_volume, rules.min_dollar_volume)
     cut(frame["halted"].to_numpy(dtype=bool), "halted")
     cut(np.isnan(value["spread_bps"]), "no quote")
     cut(

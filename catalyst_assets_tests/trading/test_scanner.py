@@ -58,12 +58,14 @@ MARKET = [
 ]  # fmt: skip
 
 
-def _scan(rows: list[dict[str, Any]], config: TradingConfig = CONFIG) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _scan(
+    rows: list[dict[str, Any]], config: TradingConfig = CONFIG, feed: str = "sip"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     frame = pd.DataFrame(rows)
     scored = frame[frame["catalyst_score"] > 0]
     return scan(
         frame[["decision_time", "symbol", "is_common_stock"]], scored[SCORES], frame[MARKET],
-        frame[["decision_time", "symbol", "technical_score"]].dropna(), config,
+        frame[["decision_time", "symbol", "technical_score"]].dropna(), config, feed=feed,
     )  # fmt: skip
 
 
@@ -113,6 +115,16 @@ def test_premarket_has_its_own_dollar_floor() -> None:
     at_the_open = early | {"market_state": "regular"}  # 09:30:00: still measured on pre-market volume
     assert len(_scan([_symbol(**at_the_open)])[1]) == 1
     assert _scan([_symbol(**early | {"dollar_volume": 40_000.0})])[1].empty
+
+
+@pytest.mark.parametrize(("feed", "dollars", "passes"), [
+    ("iex", 30_001.0, True), ("iex", 29_999.0, False), ("sip", 30_001.0, False), ("recorded", 30_001.0, False),
+])  # fmt: skip
+def test_a_feed_that_sees_a_part_of_the_volume_is_asked_for_that_part(feed: str, dollars: float, passes: bool) -> None:
+    evaluations, candidates = _scan([_symbol(dollar_volume=dollars)], feed=feed)
+    assert (len(candidates) == 1) is passes
+    if not passes:
+        assert "dollar volume" in evaluations.iloc[0]["cut_reason"]
 
 
 def test_funnel_keeps_the_best_of_each_gate() -> None:

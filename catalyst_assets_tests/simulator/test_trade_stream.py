@@ -202,6 +202,21 @@ def test_there_is_no_replay_after_connecting_again(server):
             socket.recv(timeout=0.15)
 
 
+def test_an_empty_list_of_streams_stops_the_updates_until_they_are_listened_to_again(server):
+    with opened(server) as socket:
+        authenticate(socket)
+        listen(socket)
+        assert ask(socket, action="listen", data={"streams": []})["data"] == {"streams": []}
+        trading(server).submit_order(market_order())
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.15)
+        listen(socket)
+        trading(server).submit_order(market_order())
+        assert [json.loads(socket.recv(timeout=5))["data"]["event"] for _ in range(3)] == ["pending_new", "new", "fill"]
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.15)
+
+
 def test_an_order_sent_from_another_thread_is_told_too(server):
     with opened(server) as socket:
         authenticate(socket)

@@ -59,6 +59,8 @@ class Connection:
         self.peer = Peer(endpoint, next(_numbers))
         self.patience = patience
         self.open = True
+        self.waited_s = 0.0
+        """Real seconds its frames have waited for the other side so far."""
         self._encode = encode
         self._filters = filters
         self._sending = asyncio.Lock()
@@ -108,6 +110,7 @@ class Connection:
         for frame in self._encode(messages) if messages else ():
             if not self.open:
                 raise Closed
+            begun = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(self.patience.send_s):
                     if isinstance(frame, bytes):
@@ -119,6 +122,7 @@ class Connection:
             except (WebSocketDisconnect, RuntimeError) as error:  # Starlette's words for a socket that is gone
                 self.open = False
                 raise Closed from error
+            self.waited_s += asyncio.get_running_loop().time() - begun
 
     async def receive(self) -> str | bytes:
         """The next message of the other side, whole. Raises :class:`Closed`."""

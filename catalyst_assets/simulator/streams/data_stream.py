@@ -297,15 +297,13 @@ class DataSession:
 
     async def _catch_up(self) -> None:
         """Tell everything up to the market's now. Raises :class:`SlowConsumer` when sending takes too long in all."""
-        loop, waited = asyncio.get_running_loop(), 0.0
+        before = self.connection.waited_s
         while (now := self._now()) > self._told_until:
             until = self.endpoint.source.horizon(self._told_until, now, self.wanted)
             messages = self.endpoint.source.between(self._told_until, until, self.wanted)
             self._told_until = until
             if messages:
-                begun = loop.time()
                 await self.connection.send(messages)
-                waited += loop.time() - begun
-                if waited > self.connection.patience.behind_s:
+                if self.connection.waited_s - before > self.connection.patience.behind_s:
                     raise SlowConsumer
             await asyncio.sleep(0)

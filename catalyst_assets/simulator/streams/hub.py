@@ -14,9 +14,15 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 
+import structlog
+
 from catalyst_assets.simulator.streams.connection import Connection, Patience
 from catalyst_assets.simulator.streams.frames import FrameFilter
 
+log = structlog.get_logger(__name__)
+
+FAILED_SECONDS = 1.0
+"""Real seconds until a market that could not be moved is tried again."""
 PUMP_SECONDS = 0.02
 """Real seconds between two steps of a running market."""
 
@@ -71,7 +77,11 @@ class StreamHub:
         while True:
             await asyncio.sleep(PUMP_SECONDS)
             if self._speed() > 0:
-                self._tick()
+                try:
+                    self._tick()
+                except Exception:
+                    log.exception("pump_failed")  # a request's tick meets the same failure and answers it
+                    await asyncio.sleep(FAILED_SECONDS)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

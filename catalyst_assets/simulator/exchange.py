@@ -68,7 +68,7 @@ class Exchange(MatchingEngine):
         state = self.account()
         return admission.MarketContext(
             instrument=self.view.instruments.get(symbol),
-            quote=self.view.quote(symbol, self._now),
+            quote=self._quote(symbol),
             last_price=self._mark(symbol),
             position=position.qty if position else NO_SHARES,
             open_orders=[order for order in self._open.of(symbol) if order.armed],

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from catalyst_assets.simulator.market import Bar, Hours, MarketView
+from catalyst_assets.simulator.market import Bar, Hours, MarketView, Quote
 from catalyst_assets.simulator.tape import MarketTape
 from catalyst_assets.simulator.venue.bands import REFERENCE_WINDOW, price_band
 from catalyst_assets.simulator.venue.book import OpenOrders
@@ -63,6 +63,7 @@ class MatchingEngine:
         self.view = view or MarketView(tape)
         self.config = config or ExchangeConfig()
         self.seed = seed
+        self._stems: dict[str, str] = {}
         self.account_id = self._uuid("account", 0)
         self.created_at = start
         self._now = start
@@ -77,7 +78,9 @@ class MatchingEngine:
         self._counter = 0
         self._used: dict[str, tuple[int, Decimal]] = {}
         self._marks: dict[str, Decimal | None] = {}
-        self._marked_at = start
+        self._quotes: dict[str, Quote | None] = {}
+        self._met: dict[str, tuple[Bar, float] | None] = {}
+        self._looked_at = start
         self._due: tuple[int, datetime] | None = None
         self._id_prefix: tuple[datetime, str] = (start, "")
         self._close_equity: Decimal | None = None
@@ -88,8 +91,12 @@ class MatchingEngine:
         return str(uuid.uuid5(_NAMESPACE, f"{self.seed}:{kind}:{number}"))
 
     def _next_id(self, kind: str) -> str:
+        """A UUID whose last twelve digits count: the same for the same seed and calls, and cheap where thousands are made."""
         self._counter += 1
-        return self._uuid(kind, self._counter)
+        stem = self._stems.get(kind)
+        if stem is None:
+            stem = self._stems[kind] = self._uuid(kind, 0)[:-12]
+        return f"{stem}{self._counter:012x}"
 
     def _activity_id(self, at: datetime) -> str:
         known, prefix = self._id_prefix
@@ -393,12 +400,12 @@ class MatchingEngine:
                     self._feed.record("new", member, at)
         if root.type == "trailing_stop":
             self._start_trailing(root, arrival)
-        if root.works_as != "stop" and self._may_work(root, arrival) and not self.view.halt_at(root.symbol, arrival):
+        if root.works_as != "stop" and self._may_work(root, arrival):
             self._cross(root, arrival, at)
         if root.time_in_force in ("ioc", "fok") and root.is_open:
             self._cancel_group(root, at)
         elif self.config.habits.queue == "position" and root.is_open and root.works_as == "limit":
-            quote = self.view.quote(root.symbol, at)
+            quote = self._quote(root.symbol)
             root.ahead = Decimal(int(quote.size)) if quote else _NONE
 
     def _start_trailing(self, root: Order, arrival: datetime) -> None:
@@ -407,7 +414,7 @@ class MatchingEngine:
             root.trail_from(price)
 
     def _cross(self, root: Order, arrival: datetime, at: datetime) -> None:
-        met = self.view.liquidity(root.symbol, arrival)
+        met = self._liquidity(root.symbol, arrival)
         if met is None:
             return
         bar, mid = met
@@ -438,16 +445,34 @@ class MatchingEngine:
     def _root(self, order: Order) -> Order:
         return self._orders[order.parent_id] if order.parent_id else order
 
+    # What one instant looks like is looked up once per symbol, however many orders meet it.
+
+    def _look(self) -> None:
+        if self._looked_at != self._now:
+            for known in (self._marks, self._quotes, self._met):
+                known.clear()
+            self._looked_at = self._now
+
     def _mark(self, symbol: str) -> Decimal | None:
-        if self._marked_at != self._now:
-            self._marks.clear()
-            self._marked_at = self._now
-        if symbol in self._marks:
-            return self._marks[symbol]
-        price = self.view.last_price(symbol, self._now)
-        mark = None if price is None else Decimal(str(round(price, 2 if price >= 1 else 4)))
-        self._marks[symbol] = mark
-        return mark
+        self._look()
+        if symbol not in self._marks:
+            price = self.view.last_price(symbol, self._now)
+            self._marks[symbol] = None if price is None else Decimal(str(round(price, 2 if price >= 1 else 4)))
+        return self._marks[symbol]
+
+    def _quote(self, symbol: str) -> Quote | None:
+        self._look()
+        if symbol not in self._quotes:
+            self._quotes[symbol] = self.view.quote(symbol, self._now)
+        return self._quotes[symbol]
+
+    def _liquidity(self, symbol: str, arrival: datetime) -> tuple[Bar, float] | None:
+        """What an order sent now meets on arrival; ``None`` when nothing trades or the symbol is halted then."""
+        self._look()
+        if symbol not in self._met:
+            halted = self.view.halt_at(symbol, arrival) is not None
+            self._met[symbol] = None if halted else self.view.liquidity(symbol, arrival)
+        return self._met[symbol]
 
 
 def _priority(order: Order) -> tuple[int, bool, Decimal, int]:

@@ -78,6 +78,7 @@ class MatchingEngine:
         self._counter = 0
         self._used: dict[str, tuple[int, Decimal]] = {}
         self._marks: dict[str, Decimal | None] = {}
+        self._booked = (start, self.view.session_for(start - timedelta(microseconds=1)).session)
         self._quotes: dict[str, Quote | None] = {}
         self._met: dict[str, tuple[Bar, float] | None] = {}
         self._looked_at = start
@@ -118,6 +119,11 @@ class MatchingEngine:
         the call that caused it and inside the lock; the answer unsubscribes. A listener must not order or move time itself."""
         with self._lock:
             return self._feed.subscribe(listener)
+
+    @property
+    def events(self) -> int:
+        """How many order events there were so far, heard or not."""
+        return self._feed.count
 
     @property
     def now(self) -> datetime:
@@ -251,16 +257,19 @@ class MatchingEngine:
             order for order in self._open.of(symbol) if order.armed and not out_of_reach(order, bar.high, bar.low)
         ]
         waiting.sort(key=_priority)
+        whole = self._path(None, symbol, bar, hours)
+        start = instant(bar.ts)
         for order in waiting:
-            if not (order.is_open and order.armed and self._may_work(order, instant(bar.ts))):
+            if not (order.is_open and order.armed and self._may_work(order, start)):
                 continue
             if order.role == TAKE_PROFIT and order.target_from is not None and order.target_from >= at:
                 continue
-            path = self._path(order, bar, hours)
+            late = order.active_from is not None and order.active_from > start
+            path = self._path(order.active_from, symbol, bar, hours) if late else whole
             if path is None:
                 continue
             execution = execute_in_bar(order, path, bar, self._budget(symbol, bar), self.config)
-            if execution is not None and self._in_band(order, execution, instant(bar.ts)):
+            if execution is not None and self._in_band(order, execution, start):
                 self._apply(order, execution, bar, at)
                 if order.role == ENTRY and order.status == "filled":
                     self._stop_in_entry_bar(order, path, bar, at)
@@ -279,12 +288,12 @@ class MatchingEngine:
         low, high = price_band(float(bars.columns["close"][rows].mean()), at, hours.close)
         return low <= float(execution.price) <= high
 
-    def _path(self, order: Order, bar: Bar, hours: Hours) -> Path | None:
-        """The part of the bar the order was there for and trading was not halted; ``None`` when nothing is left of it."""
+    def _path(self, since: datetime | None, symbol: str, bar: Bar, hours: Hours) -> Path | None:
+        """The part of the bar after ``since`` in which trading was not halted; ``None`` when nothing is left of it."""
         start, end = instant(bar.ts), instant(bar.ts) + self.tape.step
-        begin = max(start, order.active_from or start)
+        begin = max(start, since or start)
         bars = self.view.session_bars(hours.session)
-        for halt in bars.halts.get(order.symbol, ()) if bars else ():
+        for halt in bars.halts.get(symbol, ()) if bars else ():
             if halt.start <= begin < halt.end:
                 begin = halt.end
             elif begin < halt.start < end:
@@ -329,7 +338,9 @@ class MatchingEngine:
         else:
             self._open.revalue(order)
         cancel_was_pending, order.cancel_due = order.cancel_due, order.cancel_due if order.remaining else None
-        self._ledger.book_fill(order, qty, price, at, self.view.session_for(at - timedelta(microseconds=1)).session)
+        if self._booked[0] != at:
+            self._booked = (at, self.view.session_for(at - timedelta(microseconds=1)).session)
+        self._ledger.book_fill(order, qty, price, at, self._booked[1])
         held = self._ledger.positions.get(order.symbol)
         name = "partial_fill" if order.remaining else "fill"
         self._feed.record(name, order, at, price, qty, held.qty if held else _NONE)

@@ -45,7 +45,7 @@ class _Scene:
 
 
 def _scene() -> _Scene:
-    tape = World.generate(7, SESSION, symbols=10).tape()
+    tape = World.generate(7, SESSION, symbols=20).tape()
     bars = tape.bars(tape.sessions[-1])
     symbol = str(bars.groupby("symbol")["volume"].sum().idxmax())
     opened = TradingCalendar().hours(tape.sessions[-1]).open.to_pydatetime().astimezone(UTC)

@@ -21,7 +21,16 @@ import structlog
 from rich.console import Console
 from rich.status import Status
 
-from benchmarks import bench_cache, bench_cycle, bench_market, bench_news, bench_orders, bench_storage, bench_streams
+from benchmarks import (
+    bench_cache,
+    bench_cycle,
+    bench_exchange,
+    bench_market,
+    bench_news,
+    bench_orders,
+    bench_storage,
+    bench_streams,
+)
 from benchmarks.figures import Figure, Tell, machine, notes, save, table
 from catalyst_assets.settings import SettingsError, load_settings
 
@@ -29,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Path, Tell], list[Figure]]] = {
     "storage": bench_storage.run,
     "news": bench_news.run,
     "market": bench_market.run,
+    "exchange": bench_exchange.run,
     "orders": bench_orders.run,
     "streams": bench_streams.run,
     "cycle": bench_cycle.run,

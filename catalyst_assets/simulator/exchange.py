@@ -47,7 +47,7 @@ class Exchange(MatchingEngine):
         with self._turn:
             admission.check_form(request)
             self._check_client_id(request.client_order_id)
-            context = self._context(request.symbol)
+            context = self._context(request)
             intent = admission.admit(request, context)
             root = self._make(request, intent, context)
             answer = root.snapshot()
@@ -63,15 +63,19 @@ class Exchange(MatchingEngine):
             code = admission.UNPROCESSABLE if self._orders[prior].is_open else admission.MALFORMED
             raise ExchangeRefusal(code, 422, "client_order_id must be unique")
 
-    def _context(self, symbol: str) -> admission.MarketContext:
-        position = self._ledger.positions.get(symbol)
+    def _context(self, request: NewOrder) -> admission.MarketContext:
+        symbol, position = request.symbol, self._ledger.positions.get(request.symbol)
+        # A wash trade needs an order of the other side, an exit one that claims the same shares: nobody else is looked at.
+        rivals = self._open.of(symbol, "sell" if request.side == "buy" else "buy")
+        if position is not None and (position.qty > 0) == (request.side == "sell"):
+            rivals += self._open.of(symbol, request.side)
         state = self.account()
         return admission.MarketContext(
             instrument=self.view.instruments.get(symbol),
-            quote=self.view.quote(symbol, self._now),
+            quote=self._quote(symbol),
             last_price=self._mark(symbol),
             position=position.qty if position else NO_SHARES,
-            open_orders=[order for order in self._open.of(symbol) if order.armed],
+            open_orders=[order for order in rivals if order.armed],
             buying_power=state.buying_power,
             config=self.config,
             settings=self.settings,

@@ -137,7 +137,11 @@ def serve_tape(
     **options: Any,
 ) -> None:
     """Serve until interrupted (Ctrl-C or SIGTERM end it cleanly). Raises ``OSError`` when the port is taken."""
-    app = build_app(tape, start=start, speed=speed, seed=seed, **options)
+    serve_app(build_app(tape, start=start, speed=speed, seed=seed, **options), host=host, port=port)
+
+
+def serve_app(app: Starlette, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
+    """Serve an application until interrupted. Raises ``OSError`` when the port is taken."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -19,7 +19,7 @@ from catalyst_assets.simulator.market import Hours
 from catalyst_assets.simulator.routes.alpaca_requests import NOT_FOUND, choice, parse_day, parse_instant
 from catalyst_assets.simulator.routes.wire import NEW_YORK, Json, asset_id, asset_json, eastern, stamp
 from catalyst_assets.simulator.state import Simulation
-from catalyst_assets.simulator.venue.admission import fractionable
+from catalyst_assets.simulator.venue.admission import fractionable, malformed
 from catalyst_assets.simulator.venue.broker import broker_clock
 from catalyst_assets.simulator.venue.orders import ExchangeRefusal
 
@@ -33,6 +33,10 @@ SETTLEMENT: tuple[tuple[date, int], ...] = (
     (date(1970, 1, 1), 5),
 )
 """(trades from, settle after so many sessions). Source: SEC Rule 15c6-1 and its amendments."""
+
+
+_ATTRIBUTES = "ptp_no_exception ptp_with_exception ipo has_options options_late_close fractional_eh_enabled"
+ATTRIBUTES = frozenset([*_ATTRIBUTES.split(), "overnight_tradable", "overnight_halted"])
 
 
 class Market(NamedTuple):
@@ -116,6 +120,8 @@ class AssetRoutes:
     async def assets(self, request: Request) -> Response:
         query = request.query_params
         attributes = {name for name in query.get("attributes", "").split(",") if name}
+        if not attributes <= ATTRIBUTES:
+            raise malformed(f"invalid attributes: {query['attributes']}")  # wording guessed
         rows = [
             self.asset_body(symbol)
             for symbol, row in self.state.view.instruments.items()

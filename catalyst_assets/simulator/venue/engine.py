@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from catalyst_assets.simulator.market import Bar, Hours, MarketView
+from catalyst_assets.simulator.market import Bar, Hours, MarketView, Quote
 from catalyst_assets.simulator.tape import MarketTape
 from catalyst_assets.simulator.venue.bands import REFERENCE_WINDOW, price_band
 from catalyst_assets.simulator.venue.book import OpenOrders
@@ -63,6 +63,7 @@ class MatchingEngine:
         self.view = view or MarketView(tape)
         self.config = config or ExchangeConfig()
         self.seed = seed
+        self._stems: dict[str, str] = {}
         self.account_id = self._uuid("account", 0)
         self.created_at = start
         self._now = start
@@ -77,7 +78,10 @@ class MatchingEngine:
         self._counter = 0
         self._used: dict[str, tuple[int, Decimal]] = {}
         self._marks: dict[str, Decimal | None] = {}
-        self._marked_at = start
+        self._booked = (start, self.view.session_for(start - timedelta(microseconds=1)).session)
+        self._quotes: dict[str, Quote | None] = {}
+        self._met: dict[str, tuple[Bar, float] | None] = {}
+        self._looked_at = start
         self._due: tuple[int, datetime] | None = None
         self._id_prefix: tuple[datetime, str] = (start, "")
         self._close_equity: Decimal | None = None
@@ -88,8 +92,12 @@ class MatchingEngine:
         return str(uuid.uuid5(_NAMESPACE, f"{self.seed}:{kind}:{number}"))
 
     def _next_id(self, kind: str) -> str:
+        """A UUID whose last twelve digits count: the same for the same seed and calls, and cheap where thousands are made."""
         self._counter += 1
-        return self._uuid(kind, self._counter)
+        stem = self._stems.get(kind)
+        if stem is None:
+            stem = self._stems[kind] = self._uuid(kind, 0)[:-12]
+        return f"{stem}{self._counter:012x}"
 
     def _activity_id(self, at: datetime) -> str:
         known, prefix = self._id_prefix
@@ -116,6 +124,11 @@ class MatchingEngine:
         the call that caused it and inside the lock; the answer unsubscribes. A listener must not order or move time itself."""
         with self._lock:
             return self._feed.subscribe(listener)
+
+    @property
+    def events(self) -> int:
+        """How many order events there were so far, heard or not."""
+        return self._feed.count
 
     @property
     def now(self) -> datetime:
@@ -249,16 +262,19 @@ class MatchingEngine:
             order for order in self._open.of(symbol) if order.armed and not out_of_reach(order, bar.high, bar.low)
         ]
         waiting.sort(key=_priority)
+        whole = self._path(None, symbol, bar, hours)
+        start = instant(bar.ts)
         for order in waiting:
-            if not (order.is_open and order.armed and self._may_work(order, instant(bar.ts))):
+            if not (order.is_open and order.armed and self._may_work(order, start)):
                 continue
             if order.role == TAKE_PROFIT and order.target_from is not None and order.target_from >= at:
                 continue
-            path = self._path(order, bar, hours)
+            late = order.active_from is not None and order.active_from > start
+            path = self._path(order.active_from, symbol, bar, hours) if late else whole
             if path is None:
                 continue
             execution = execute_in_bar(order, path, bar, self._budget(symbol, bar), self.config)
-            if execution is not None and self._in_band(order, execution, instant(bar.ts)):
+            if execution is not None and self._in_band(order, execution, start):
                 self._apply(order, execution, bar, at)
                 if order.role == ENTRY and order.status == "filled":
                     self._stop_in_entry_bar(order, path, bar, at)
@@ -277,12 +293,12 @@ class MatchingEngine:
         low, high = price_band(float(bars.columns["close"][rows].mean()), at, hours.close)
         return low <= float(execution.price) <= high
 
-    def _path(self, order: Order, bar: Bar, hours: Hours) -> Path | None:
-        """The part of the bar the order was there for and trading was not halted; ``None`` when nothing is left of it."""
+    def _path(self, since: datetime | None, symbol: str, bar: Bar, hours: Hours) -> Path | None:
+        """The part of the bar after ``since`` in which trading was not halted; ``None`` when nothing is left of it."""
         start, end = instant(bar.ts), instant(bar.ts) + self.tape.step
-        begin = max(start, order.active_from or start)
+        begin = max(start, since or start)
         bars = self.view.session_bars(hours.session)
-        for halt in bars.halts.get(order.symbol, ()) if bars else ():
+        for halt in bars.halts.get(symbol, ()) if bars else ():
             if halt.start <= begin < halt.end:
                 begin = halt.end
             elif begin < halt.start < end:
@@ -327,7 +343,9 @@ class MatchingEngine:
         else:
             self._open.revalue(order)
         cancel_was_pending, order.cancel_due = order.cancel_due, order.cancel_due if order.remaining else None
-        self._ledger.book_fill(order, qty, price, at, self.view.session_for(at - timedelta(microseconds=1)).session)
+        if self._booked[0] != at:
+            self._booked = (at, self.view.session_for(at - timedelta(microseconds=1)).session)
+        self._ledger.book_fill(order, qty, price, at, self._booked[1])
         held = self._ledger.positions.get(order.symbol)
         name = "partial_fill" if order.remaining else "fill"
         self._feed.record(name, order, at, price, qty, held.qty if held else _NONE)
@@ -398,12 +416,12 @@ class MatchingEngine:
                     self._feed.record("new", member, at)
         if root.type == "trailing_stop":
             self._start_trailing(root, arrival)
-        if root.works_as != "stop" and self._may_work(root, arrival) and not self.view.halt_at(root.symbol, arrival):
+        if root.works_as != "stop" and self._may_work(root, arrival):
             self._cross(root, arrival, at)
         if root.time_in_force in ("ioc", "fok") and root.is_open:
             self._cancel_group(root, at)
         elif self.config.habits.queue == "position" and root.is_open and root.works_as == "limit":
-            quote = self.view.quote(root.symbol, at)
+            quote = self._quote(root.symbol)
             root.ahead = Decimal(int(quote.size)) if quote else _NONE
 
     def _start_trailing(self, root: Order, arrival: datetime) -> None:
@@ -412,7 +430,7 @@ class MatchingEngine:
             root.trail_from(price)
 
     def _cross(self, root: Order, arrival: datetime, at: datetime) -> None:
-        met = self.view.liquidity(root.symbol, arrival)
+        met = self._liquidity(root.symbol, arrival)
         if met is None:
             return
         bar, mid = met
@@ -443,16 +461,34 @@ class MatchingEngine:
     def _root(self, order: Order) -> Order:
         return self._orders[order.parent_id] if order.parent_id else order
 
+    # What one instant looks like is looked up once per symbol, however many orders meet it.
+
+    def _look(self) -> None:
+        if self._looked_at != self._now:
+            for known in (self._marks, self._quotes, self._met):
+                known.clear()
+            self._looked_at = self._now
+
     def _mark(self, symbol: str) -> Decimal | None:
-        if self._marked_at != self._now:
-            self._marks.clear()
-            self._marked_at = self._now
-        if symbol in self._marks:
-            return self._marks[symbol]
-        price = self.view.last_price(symbol, self._now)
-        mark = None if price is None else Decimal(str(round(price, 2 if price >= 1 else 4)))
-        self._marks[symbol] = mark
-        return mark
+        self._look()
+        if symbol not in self._marks:
+            price = self.view.last_price(symbol, self._now)
+            self._marks[symbol] = None if price is None else Decimal(str(round(price, 2 if price >= 1 else 4)))
+        return self._marks[symbol]
+
+    def _quote(self, symbol: str) -> Quote | None:
+        self._look()
+        if symbol not in self._quotes:
+            self._quotes[symbol] = self.view.quote(symbol, self._now)
+        return self._quotes[symbol]
+
+    def _liquidity(self, symbol: str, arrival: datetime) -> tuple[Bar, float] | None:
+        """What an order sent now meets on arrival; ``None`` when nothing trades or the symbol is halted then."""
+        self._look()
+        if symbol not in self._met:
+            halted = self.view.halt_at(symbol, arrival) is not None
+            self._met[symbol] = None if halted else self.view.liquidity(symbol, arrival)
+        return self._met[symbol]
 
 
 def _priority(order: Order) -> tuple[int, bool, Decimal, int]:

@@ -77,7 +77,7 @@ class OrderFeed:
         self._seed = seed
         self._listeners: list[Listener] = []
         self._waiting: list[OrderEvent] = []
-        self._count = 0
+        self.count = 0
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Deliver every later event to ``listener``; the answer ends that (calling it twice does nothing more)."""
@@ -99,11 +99,11 @@ class OrderFeed:
         position_qty: Decimal | None = None,
     ) -> None:
         """Note an event for delivery. Numbers go on whether or not somebody listens, so ids do not depend on listeners."""
-        self._count += 1
+        self.count += 1
         if not self._listeners:
             return
-        event_id = str(uuid.uuid5(_NAMESPACE, f"{self._seed}:{self._count}"))
-        self._waiting.append(OrderEvent(self._count, event, event_id, at, order.snapshot(), price, qty, position_qty))
+        event_id = str(uuid.uuid5(_NAMESPACE, f"{self._seed}:{self.count}"))
+        self._waiting.append(OrderEvent(self.count, event, event_id, at, order.snapshot(), price, qty, position_qty))
 
     def deliver(self) -> None:
         """Hand the noted events to the listeners. Raises what the first failing listener raised, after delivery to all."""

@@ -10,8 +10,7 @@ UTC. Statuses are Alpaca's own words.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
@@ -208,9 +207,14 @@ class Order:
 
     def snapshot(self) -> Order:
         """A copy that later events do not change."""
-        duplicate = copy(self)
+        duplicate = object.__new__(Order)
+        for name in _ORDER_SLOTS:
+            setattr(duplicate, name, getattr(self, name))
         if not self.legs:
             duplicate.legs = []
             return duplicate
         duplicate.legs = [leg.snapshot() for leg in self.legs]
         return duplicate
+
+
+_ORDER_SLOTS: tuple[str, ...] = tuple(part.name for part in fields(Order))

@@ -89,7 +89,9 @@ def test_no_question_is_answered_through_a_failed_connection(market: Bench, case
     if case.hasty:  # the clients may have given up before the simulator has read what they asked
         wait_for(lambda: expected <= struck_by_vendor(market))
     struck = struck_by_vendor(market)
-    assert struck.pop("yahoo") >= yahoo and struck == expected
+    assert struck.pop("yahoo") >= yahoo
+    # A hasty client of the case before may still be read by the simulator after that client gave up: never fewer, exactly so else.
+    assert expected <= struck if case.hasty else struck == expected
     assert {entry.fault for entry in market.log()} == {case.fault}
 
 

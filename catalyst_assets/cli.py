@@ -6,9 +6,7 @@ inside the commands, so that ``catalyst --help`` answers at once.
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from catalyst_assets.commands import safety
+from catalyst_assets.commands.person import who
 from catalyst_assets.settings import Settings, load_settings, mask_url, unknown_variables
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def config_set(key: str, value: str, why: Why) -> None:
     except ValueError:
         parsed = value  # a plain word is a text
     database = _database(_settings())
-    stored = ConfigurationRepository(database).set(key, parsed, who=_who(), why=why)
+    stored = ConfigurationRepository(database).set(key, parsed, who=who(), why=why)
     database.close()
     out.print(f"{key} is now {json.dumps(stored)}")
 
@@ -140,7 +139,7 @@ def config_reset(key: str, why: Why) -> None:
     from catalyst_assets.storage.configuration import ConfigurationRepository
 
     database = _database(_settings())
-    changed = ConfigurationRepository(database).reset(key, who=_who(), why=why)
+    changed = ConfigurationRepository(database).reset(key, who=who(), why=why)
     database.close()
     out.print(f"{key} is back at its default" if changed else f"{key} was at its default already")
 
@@ -500,13 +499,6 @@ def _origin(origin: str) -> str:
 
 def _day(given: datetime | None) -> date | None:
     return given.date() if given else None
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # containers without a passwd entry
-        return f"uid {os.getuid()}"
 
 
 EXPECTED_ERRORS = (

@@ -6,9 +6,7 @@ Belongs here: options, words and exit codes. Does not belong here: the switch (`
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from catalyst_assets.commands.person import who
 from catalyst_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def halt(reason: Reason = "halted by hand") -> None:
     from catalyst_assets.orchestration.connections import kill_switch
 
     settings = load_settings()
-    said = f"{reason} ({_who()})"
+    said = f"{reason} ({who()})"
     kill_switch(settings).engage(said)
     out.print(
         "[bold yellow]halted[/]: no new entries; open positions stay protected and watched. Undo: catalyst resume"
@@ -49,7 +48,7 @@ def resume() -> None:
     switch.release()
     out.print("entries are allowed again" if why else "nothing was halted")
     if why:
-        _record(settings, "resume", f"was: {why} ({_who()})")
+        _record(settings, "resume", f"was: {why} ({who()})")
 
 
 def flatten(
@@ -62,7 +61,7 @@ def flatten(
     from catalyst_assets.ports import BrokerError
 
     settings = load_settings()
-    said = f"{reason} ({_who()})"
+    said = f"{reason} ({who()})"
     kill_switch(settings).engage(said, flat=True)
     out.print("[bold yellow]halted[/]: no new entries until catalyst resume; every process closes what it watches")
     broker = _broker(settings)
@@ -173,10 +172,3 @@ def _record(settings: Settings, action: str, message: str) -> None:
             typer.echo(f"warning: not recorded in workflow_log: {error}", err=True)
             return
     typer.echo("warning: not recorded in workflow_log: the database is not running", err=True)
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # containers without a passwd entry
-        return f"uid {os.getuid()}"

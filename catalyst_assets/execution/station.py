@@ -69,13 +69,9 @@ class Station:
         oldest = self.config.risk.max_quote_age_seconds
         return {
             symbol: quote
-            for symbol, quote in self.raw_quotes(symbols).items()
+            for symbol, quote in self.quotes_and_halts(symbols)[0].items()
             if quote.usable and (now - quote.ts).total_seconds() <= oldest
         }
-
-    def raw_quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
-        """The latest quotes whatever their age. A vendor that cannot be asked gives none."""
-        return self.quotes_and_halts(symbols)[0]
 
     def quotes_and_halts(self, symbols: Sequence[str]) -> tuple[dict[str, Quote], frozenset[str]]:
         """For the risk step: the latest quotes whatever their age (it checks and reports the age itself), and the symbols not to be

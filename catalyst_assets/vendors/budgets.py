@@ -10,6 +10,7 @@ Algorithm: sliding windows of pyrate-limiter, one bucket per vendor with several
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -165,10 +166,9 @@ class RedisBudget:
                 bucket = self._buckets[vendor] = made
             now = _milliseconds(self._clock)
             taken = bool(bucket.put(RateItem(vendor, now, weight=cost)))
-            tidied, due = self._tidied.get(vendor, 0.0), time.monotonic()
-            if (
-                due - tidied > TIDY_SECONDS or not tidied
-            ):  # the count looks at its window only: old entries just take room
+            due = time.monotonic()
+            # The count looks at its window only: entries that left it just take room.
+            if due - self._tidied.get(vendor, -math.inf) > TIDY_SECONDS:
                 self._tidied[vendor] = due
                 bucket.leak(now)
                 longest = max(int(rate.interval) for rate in rates)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from benchmarks.figures import Figure, Tell, silent
 from benchmarks.surroundings import SESSION
@@ -171,7 +172,7 @@ def _over_http(scene: _Scene, tell: Callable[[str], None]) -> list[Figure]:
     ]
 
 
-def run(tell: Tell = silent) -> list[Figure]:
+def run(_: Path, tell: Tell = silent) -> list[Figure]:
     """All rows of the exchange. Raises ``RuntimeError`` when an order that should be accepted is refused."""
     scene = _scene()
     tell("order events of the exchange")

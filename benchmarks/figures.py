@@ -100,11 +100,11 @@ def _seconds(value: float) -> str:
 def table(figures: Sequence[Figure]) -> Table:
     """All figures as one table, those the issue asks for first; the notes are :func:`notes`."""
     shown = Table(title="Targets and measured", caption=machine(), caption_justify="left", box=box.SIMPLE_HEAD)
-    shown.add_column("what", ratio=1)
-    shown.add_column("target", justify="right", no_wrap=True)
-    shown.add_column("median / worst", justify="right", no_wrap=True)
+    shown.add_column("what", ratio=1, min_width=26)  # room for words: where it is narrow the figures wrap, not these
+    shown.add_column("target", justify="right")
+    shown.add_column("median / worst", justify="right")
     shown.add_column("own cpu", justify="right", style="dim", no_wrap=True)
-    shown.add_column("ok", no_wrap=True)
+    shown.add_column("ok", no_wrap=True, min_width=6)
     asked = [each for each in figures if not each.extra]
     ours = [each for each in figures if each.extra]
     for group in (asked, ours):
